@@ -1,0 +1,126 @@
+/**
+ * An IP address and a port as one comparable string: `192.0.2.1:33445`, `[2001:db8::1]:33445`.
+ * Canonical (IPv6 compressed and lower case, IPv4-mapped written as IPv4), so equal strings are
+ * equal endpoints.
+ */
+export type Endpoint = string & { readonly __endpoint: true };
+
+/** Undefined for anything but a numeric address without zone and a port 1..65535. */
+export function endpoint(address: string, port: number): Endpoint | undefined {
+  if (!Number.isInteger(port) || port < 1 || port > 65535) return undefined;
+  const ip = parseIp4(address) ?? parseIp6(address);
+  return ip && endpointFromBytes(ip, port);
+}
+
+/** 4 or 16 address bytes. Undefined for another length or port 0. */
+export function endpointFromBytes(ip: Uint8Array, port: number): Endpoint | undefined {
+  if (port < 1 || port > 65535) return undefined;
+  if (ip.length === 4) return `${ip[0]}.${ip[1]}.${ip[2]}.${ip[3]}:${port}` as Endpoint;
+  if (ip.length !== 16) return undefined;
+  if (isMapped(ip)) return endpointFromBytes(ip.subarray(12), port);
+  return `[${formatIp6(ip)}]:${port}` as Endpoint;
+}
+
+export function endpointAddress(e: Endpoint): string {
+  return e.startsWith('[') ? e.slice(1, e.lastIndexOf(']')) : e.slice(0, e.lastIndexOf(':'));
+}
+
+export function endpointPort(e: Endpoint): number {
+  return Number(e.slice(e.lastIndexOf(':') + 1));
+}
+
+export function isIp6(e: Endpoint): boolean {
+  return e.startsWith('[');
+}
+
+/** The 4 or 16 bytes of the address. */
+export function endpointIp(e: Endpoint): Uint8Array {
+  const address = endpointAddress(e);
+  return (isIp6(e) ? parseIp6(address) : parseIp4(address)) ?? new Uint8Array(4);
+}
+
+/**
+ * Loopback, private, link-local and carrier-grade NAT addresses, by c-toxcore's list
+ * (`ip_is_lan`): such addresses are told only to askers that are on the LAN themselves.
+ */
+export function isLan(e: Endpoint): boolean {
+  const ip = endpointIp(e);
+  if (ip.length === 4) {
+    const [a, b, c] = ip as Uint8Array & [number, number, number];
+    return (
+      a === 127 ||
+      a === 10 ||
+      (a === 172 && b >= 16 && b <= 31) ||
+      (a === 192 && b === 168) ||
+      (a === 169 && b === 254 && c !== 0 && c !== 255) ||
+      (a === 100 && b >= 64 && b <= 127)
+    );
+  }
+  const first = ip[0]!;
+  const second = ip[1]!;
+  if (first === 0xff && second < 3 && ip[15] === 1 && ip.subarray(2, 15).every((x) => x === 0)) return true;
+  if (first === 0xfe && (second & 0xc0) === 0x80) return true;
+  return ip[15] === 1 && ip.subarray(0, 15).every((x) => x === 0);
+}
+
+/** False for addresses that no peer can have: unspecified, multicast, IPv4 broadcast and 0/8. */
+export function isUnicast(e: Endpoint): boolean {
+  const ip = endpointIp(e);
+  if (ip.length === 4) return ip[0] !== 0 && ip[0]! < 224;
+  return ip[0] !== 0xff && ip.some((x) => x !== 0);
+}
+
+function isMapped(ip: Uint8Array): boolean {
+  for (let i = 0; i < 10; i++) if (ip[i] !== 0) return false;
+  return ip[10] === 0xff && ip[11] === 0xff;
+}
+
+/** Dotted decimal without leading zeros; undefined for anything else. */
+function parseIp4(text: string): Uint8Array | undefined {
+  if (!/^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/.test(text)) return undefined;
+  const parts = text.split('.').map(Number);
+  return parts.every((n) => n < 256) ? Uint8Array.from(parts) : undefined;
+}
+
+/** RFC 4291 §2.2 text without a zone; undefined for anything else. */
+function parseIp6(text: string): Uint8Array | undefined {
+  if (!/^[0-9a-fA-F:.]{2,45}$/.test(text)) return undefined;
+  let head = text;
+  if (text.includes('.')) {
+    const tail = parseIp4(text.slice(text.lastIndexOf(':') + 1));
+    if (!tail) return undefined;
+    const hex = (at: number) => ((tail[at]! << 8) | tail[at + 1]!).toString(16);
+    head = `${text.slice(0, text.lastIndexOf(':') + 1)}${hex(0)}:${hex(2)}`;
+  }
+  const sides = head.split('::');
+  const groups = sides.map((side) => (side ? side.split(':') : []));
+  const count = groups.reduce((n, side) => n + side.length, 0);
+  if (sides.length > 2 || (sides.length === 2 ? count > 7 : count !== 8)) return undefined;
+  if (!groups.flat().every((g) => /^[0-9a-fA-F]{1,4}$/.test(g))) return undefined;
+  const all = [...groups[0]!, ...new Array<string>(8 - count).fill('0'), ...(groups[1] ?? [])];
+  const out = new Uint8Array(16);
+  all.forEach((g, i) => {
+    const n = Number.parseInt(g, 16);
+    out[i * 2] = n >>> 8;
+    out[i * 2 + 1] = n & 0xff;
+  });
+  return out;
+}
+
+/** RFC 5952: the longest run of zero groups (two or more, the first of equals) becomes `::`. */
+function formatIp6(ip: Uint8Array): string {
+  const groups = Array.from({ length: 8 }, (_, i) => (ip[i * 2]! << 8) | ip[i * 2 + 1]!);
+  let start = -1;
+  let length = 1;
+  for (let i = 0; i < 8; i++) {
+    let run = 0;
+    while (i + run < 8 && groups[i + run] === 0) run++;
+    if (run > length) {
+      start = i;
+      length = run;
+    }
+  }
+  const text = groups.map((g) => g.toString(16));
+  if (start < 0) return text.join(':');
+  return `${text.slice(0, start).join(':')}::${text.slice(start + length).join(':')}`;
+}
