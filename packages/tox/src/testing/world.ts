@@ -1,0 +1,153 @@
+import type { Mono } from '../core/env.ts';
+import type { Machine } from '../core/machine.ts';
+import type { Endpoint } from '../wire/endpoint.ts';
+import { Heap } from './heap.ts';
+import { seededRandom } from './random.ts';
+
+/** What the way from one endpoint to another does to datagrams. */
+export interface Link {
+  /** One way, milliseconds. */
+  readonly latencyMs: number;
+  /** Added to the latency, uniform in 0..jitterMs: larger than the packet spacing, it reorders. */
+  readonly jitterMs?: number;
+  /** Fraction of datagrams lost, 0..1. */
+  readonly loss?: number;
+  /** Fraction of datagrams delivered twice, 0..1. */
+  readonly duplicate?: number;
+  /** Larger datagrams vanish; bytes. */
+  readonly mtu?: number;
+}
+
+export interface WorldEvent<E> {
+  readonly at: Mono;
+  readonly who: Endpoint;
+  readonly event: E;
+}
+
+interface Arrival {
+  readonly at: Mono;
+  readonly seq: number;
+  /** Undefined: a deadline of the machine at `to`. */
+  readonly data: Uint8Array | undefined;
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+}
+
+/**
+ * A whole network in virtual time: time jumps to the next datagram or deadline, so hours pass in
+ * milliseconds, and one seed gives one history. All commands to a machine go through `poke`, so
+ * its outputs are always drained.
+ */
+export class World<E> {
+  now: Mono = 0;
+  /** The way between two endpoints; undefined cuts it. Replace it to model partitions and NAT. */
+  link: (from: Endpoint, to: Endpoint) => Link | undefined = () => ({ latencyMs: 20, mtu: 2_048 });
+  /** Sees every event in order. */
+  onEvent: (event: WorldEvent<E>) => void = () => {};
+  /** Sees every datagram as it is sent, before loss. */
+  tap: ((from: Endpoint, to: Endpoint, data: Uint8Array) => void) | undefined;
+  /** Datagrams handed over so far. */
+  delivered = 0;
+
+  readonly #machines = new Map<Endpoint, Machine<E>>();
+  readonly #wakes = new Map<Endpoint, Mono>();
+  readonly #agenda = new Heap<Arrival>();
+  readonly #random: () => number;
+  readonly #seed: number;
+  #seq = 0;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+    this.#random = seededRandom(seed);
+  }
+
+  /** Uniform in 0..1, from the world's seed. */
+  random(): number {
+    return this.#random();
+  }
+
+  add(at: Endpoint, machine: Machine<E>): void {
+    this.#machines.set(at, machine);
+    this.#drain(at, machine);
+  }
+
+  /** The machine vanishes as in a crash: what is on its way to the endpoint is lost. */
+  remove(at: Endpoint): void {
+    this.#machines.delete(at);
+    this.#wakes.delete(at);
+  }
+
+  /** Runs a command on the machine at `at` and drains its outputs. */
+  poke<R>(at: Endpoint, command: () => R): R {
+    const machine = this.#machines.get(at);
+    if (!machine) throw new Error(`no machine at ${at}`);
+    const result = command();
+    this.#drain(at, machine);
+    return result;
+  }
+
+  /** Handles the next arrival or deadline. False if nothing will ever happen again. */
+  step(): boolean {
+    const next = this.#agenda.pop();
+    if (!next) return false;
+    this.now = Math.max(this.now, next.at);
+    const machine = this.#machines.get(next.to);
+    if (!machine) return true;
+    if (next.data) {
+      this.delivered++;
+      machine.receive(this.now, next.from, next.data);
+    } else {
+      if (this.#wakes.get(next.to) !== next.at) return true; // superseded
+      this.#wakes.delete(next.to);
+      machine.wake(this.now);
+    }
+    this.#drain(next.to, machine);
+    return true;
+  }
+
+  /** Runs until `done`, at most `limitMs` of virtual time; throws with what is known otherwise. */
+  runUntil(done: () => boolean, limitMs: number, goal = 'goal'): void {
+    const end = this.now + limitMs;
+    while (!done()) {
+      const next = this.#agenda.peek();
+      if (!next || next.at > end) {
+        throw new Error(
+          `${goal} not reached: seed ${this.#seed}, t=${Math.round(this.now)} ms, ${this.delivered} datagrams`,
+        );
+      }
+      this.step();
+    }
+  }
+
+  runFor(ms: number): void {
+    const end = this.now + ms;
+    for (let next = this.#agenda.peek(); next && next.at <= end; next = this.#agenda.peek()) this.step();
+    this.now = end;
+  }
+
+  #drain(at: Endpoint, machine: Machine<E>): void {
+    for (let d = machine.takeDatagram(); d; d = machine.takeDatagram()) this.#send(at, d.to, d.data);
+    for (let event = machine.takeEvent(); event !== undefined; event = machine.takeEvent()) {
+      this.onEvent({ at: this.now, who: at, event });
+    }
+    const wake = machine.nextWake();
+    if (wake === undefined) {
+      this.#wakes.delete(at);
+    } else if (this.#wakes.get(at) !== wake) {
+      this.#wakes.set(at, wake);
+      this.#agenda.push({ at: wake, seq: this.#seq++, data: undefined, from: at, to: at });
+    }
+  }
+
+  #send(from: Endpoint, to: Endpoint, data: Uint8Array): void {
+    this.tap?.(from, to, data);
+    const link = this.link(from, to);
+    if (!link || data.length > (link.mtu ?? 2_048)) return;
+    const copies = this.#random() < (link.duplicate ?? 0) ? 2 : 1;
+    for (let i = 0; i < copies; i++) {
+      if (this.#random() < (link.loss ?? 0)) continue;
+      const at = this.now + link.latencyMs + this.#random() * (link.jitterMs ?? 0);
+      this.#agenda.push({ at, seq: this.#seq++, data: data.slice(), from, to });
+    }
+  }
+}
