@@ -1,0 +1,80 @@
+import type { Mono } from '../core/env.ts';
+import type { Machine } from '../core/machine.ts';
+import type { UdpSocket } from './udp.ts';
+
+/** setTimeout counts whole milliseconds and fires immediately beyond this many. */
+const LONGEST_SLEEP = 2 ** 31 - 1;
+
+/**
+ * Binds one machine to one UDP socket, the real clock and one timer. The only code besides the
+ * simulated world that may call a machine; all commands go through `poke`.
+ */
+export class Driver<Event> {
+  readonly #machine: Machine<Event>;
+  readonly #socket: UdpSocket;
+  readonly #onEvent: (event: Event) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #settling: NodeJS.Immediate | undefined;
+  #stopped = false;
+
+  constructor(machine: Machine<Event>, socket: UdpSocket, onEvent: (event: Event) => void) {
+    this.#machine = machine;
+    this.#socket = socket;
+    this.#onEvent = onEvent;
+    socket.onDatagram = (from, data) => {
+      if (this.#stopped) return;
+      machine.receive(performance.now(), from, data);
+      this.#drain();
+    };
+    this.#drain();
+  }
+
+  /** Runs a command with the present time and sends what came of it. */
+  poke<R>(command: (now: Mono) => R): R {
+    try {
+      return command(performance.now());
+    } finally {
+      this.#drain();
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    clearImmediate(this.#settling);
+  }
+
+  #drain(): void {
+    const machine = this.#machine;
+    for (let d = machine.takeDatagram(); d; d = machine.takeDatagram()) this.#socket.send(d.to, d.data);
+    for (let event = machine.takeEvent(); event !== undefined; event = machine.takeEvent()) {
+      try {
+        this.#onEvent(event);
+      } catch (error) {
+        // A listener's mistake must not leave the machine half drained; it surfaces as uncaught.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+    // Many datagrams arrive in one turn of the event loop; the timer is set once, after them.
+    if (!this.#settling && !this.#stopped) this.#settling = setImmediate(() => this.#settle());
+  }
+
+  #settle(): void {
+    this.#settling = undefined;
+    const at = this.#machine.nextWake() ?? Number.POSITIVE_INFINITY;
+    if (at === this.#timerAt && this.#timer) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#timerAt = at;
+    if (at === Number.POSITIVE_INFINITY) return;
+    const sleep = Math.min(Math.max(0, Math.ceil(at - performance.now())), LONGEST_SLEEP);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#machine.wake(performance.now());
+      this.#drain();
+    }, sleep);
+  }
+}
