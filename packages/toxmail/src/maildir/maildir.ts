@@ -1,0 +1,258 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import { FolderSync } from '../base/durable.ts';
+import type { FileSystem, OpenFile } from '../base/files.ts';
+import { errorCode, unlinkIfThere } from '../base/files.ts';
+import { WireSize } from './line-ends.ts';
+import type { NameParts } from './name.ts';
+import { hostPart, parseName, uniqueName } from './name.ts';
+
+/** The Maildir convention: nothing in tmp/ takes longer than this to write. */
+const TMP_AGE_MS = 36 * 3_600_000;
+/** Wire sizes of mails that other programs delivered, found by reading them once. The oldest goes. */
+const KNOWN_SIZES_MAX = 100_000;
+const READ_CHUNK = 64 * 1024;
+
+export interface MaildirMessage {
+  /** Identifies the mail as long as it exists, whatever its flags. */
+  readonly unique: string;
+  /** Where it was when listed: `new/NAME` or `cur/NAME`. */
+  readonly path: string;
+  /** Bytes of the file; undefined if the name does not say so (then `sizeOf` reads it). */
+  readonly size: number | undefined;
+  /** Bytes with every line end as CRLF, if the name says so. */
+  readonly wireSize: number | undefined;
+  /** Arrival, milliseconds since 1970; 0 if the name does not say so. */
+  readonly receivedMs: number;
+  readonly flags: string;
+  /** Given by the one who delivered it. */
+  readonly token: string | undefined;
+}
+
+/**
+ * One Maildir: mails are written in tmp/ and renamed into new/ when they are whole and on the disk. Any Maildir program
+ * may read, move, flag and remove them at any time; a mail that has gone is not an error of ours but `undefined`.
+ */
+export class Maildir {
+  readonly path: string;
+  readonly #files: FileSystem;
+  readonly #clock: Clock;
+  readonly #host: string;
+  readonly #newFolder: FolderSync;
+  readonly #sizes = new Map<string, number>();
+
+  constructor(files: FileSystem, path: string, clock: Clock, host = hostname()) {
+    this.#files = files;
+    this.path = path;
+    this.#clock = clock;
+    this.#host = hostPart(host);
+    this.#newFolder = new FolderSync(files, join(path, 'new'));
+  }
+
+  /** Creates the folders and removes what crashes left in tmp/ more than 36 hours ago. */
+  async prepare(): Promise<void> {
+    for (const folder of ['tmp', 'new', 'cur']) await this.#files.mkdir(join(this.path, folder));
+    const tmp = join(this.path, 'tmp');
+    const oldest = this.#clock.unixMs() - TMP_AGE_MS;
+    for (const name of await this.#files.readdir(tmp)) {
+      const stat = await this.#files.stat(join(tmp, name));
+      if (stat && !stat.folder && stat.mtimeMs < oldest) await unlinkIfThere(this.#files, join(tmp, name));
+    }
+  }
+
+  /** Starts a new mail. Finish it by `commit` or `abort`. */
+  async create(token?: string): Promise<MaildirWriter> {
+    const unique = uniqueName(
+      {
+        unixMs: () => this.#clock.unixMs(),
+        pid: process.pid,
+        host: this.#host,
+        count: nextCount(),
+        random: randomBytes(8).toString('hex'),
+      },
+      token,
+    );
+    const path = join(this.path, 'tmp', unique);
+    return new MaildirWriter(this.#files, this.path, unique, path, await this.#files.open(path, 'create'), () =>
+      this.#newFolder.sync(),
+    );
+  }
+
+  /** All mails, oldest first. One directory read per folder: 100,000 mails take well under a second. */
+  async list(): Promise<MaildirMessage[]> {
+    const found = new Map<string, MaildirMessage>();
+    // new/ before cur/: a mail that another program moves meanwhile is seen twice rather than never.
+    for (const folder of ['new', 'cur']) {
+      for (const name of await this.#files.readdir(join(this.path, folder))) {
+        const parts = parseName(name);
+        if (parts) found.set(parts.unique, message(folder, name, parts));
+      }
+    }
+    return [...found.values()].sort(byArrival);
+  }
+
+  /** Opens a mail for reading, also if its flags or folder changed since it was listed. */
+  async open(mail: MaildirMessage): Promise<OpenFile | undefined> {
+    return this.#withPath(mail, (path) => this.#files.open(path, 'read'));
+  }
+
+  /** True if it was there. Not synced: after a power cut a removed mail may be back. */
+  async remove(mail: MaildirMessage): Promise<boolean> {
+    const done = await this.#withPath(mail, async (path) => {
+      await this.#files.unlink(path);
+      return true;
+    });
+    return done ?? false;
+  }
+
+  /** Makes removals last. */
+  async syncRemovals(): Promise<void> {
+    await this.#files.syncFolder(join(this.path, 'new'));
+    await this.#files.syncFolder(join(this.path, 'cur'));
+  }
+
+  /** The size with every line end as CRLF; reads the mail if its name does not tell. Undefined if it has gone. */
+  async wireSizeOf(mail: MaildirMessage): Promise<number | undefined> {
+    const known = mail.wireSize ?? this.#sizes.get(mail.unique);
+    if (known !== undefined) return known;
+    const file = await this.open(mail);
+    if (!file) return undefined;
+    const size = new WireSize();
+    try {
+      const chunk = new Uint8Array(READ_CHUNK);
+      let position = 0;
+      for (;;) {
+        const read = await file.read(chunk, position);
+        if (read === 0) break;
+        size.add(chunk.subarray(0, read));
+        position += read;
+      }
+    } finally {
+      await file.close();
+    }
+    const oldest = this.#sizes.keys().next();
+    if (this.#sizes.size >= KNOWN_SIZES_MAX && !oldest.done) this.#sizes.delete(oldest.value);
+    this.#sizes.set(mail.unique, size.total);
+    return size.total;
+  }
+
+  async #withPath<T>(mail: MaildirMessage, use: (path: string) => Promise<T>): Promise<T | undefined> {
+    try {
+      return await use(join(this.path, mail.path));
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+    }
+    const moved = await this.#find(mail.unique);
+    if (!moved) return undefined;
+    try {
+      return await use(join(this.path, moved));
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  async #find(unique: string): Promise<string | undefined> {
+    for (const folder of ['new', 'cur']) {
+      const name = (await this.#files.readdir(join(this.path, folder))).find((n) => parseName(n)?.unique === unique);
+      if (name !== undefined) return `${folder}/${name}`;
+    }
+    return undefined;
+  }
+}
+
+/** A mail on its way into a Maildir. One call at a time. */
+export class MaildirWriter {
+  readonly #files: FileSystem;
+  readonly #maildir: string;
+  readonly #unique: string;
+  readonly #tmpPath: string;
+  readonly #file: OpenFile;
+  readonly #syncNew: () => Promise<void>;
+  readonly #wireSize = new WireSize();
+  #size = 0;
+  #open = true;
+
+  constructor(
+    files: FileSystem,
+    maildir: string,
+    unique: string,
+    tmpPath: string,
+    file: OpenFile,
+    syncNew: () => Promise<void>,
+  ) {
+    this.#files = files;
+    this.#maildir = maildir;
+    this.#unique = unique;
+    this.#tmpPath = tmpPath;
+    this.#file = file;
+    this.#syncNew = syncNew;
+  }
+
+  /** Bytes so far. */
+  get size(): number {
+    return this.#size;
+  }
+
+  async append(data: Uint8Array): Promise<void> {
+    await this.#file.write(data, this.#size);
+    this.#size += data.length;
+    this.#wireSize.add(data);
+  }
+
+  /**
+   * Returns when the mail would survive a power cut; others can read it from then on (or from a moment before). If it
+   * fails, nothing is in new/, or the mail is there whole but perhaps not for good; call `abort` in both cases.
+   */
+  async commit(): Promise<MaildirMessage> {
+    await this.#file.sync();
+    await this.#close();
+    const name = `${this.#unique},S=${this.#size},W=${this.#wireSize.total}`;
+    await this.#files.rename(this.#tmpPath, join(this.#maildir, 'new', name));
+    await this.#syncNew();
+    return message('new', name, parseName(name)!);
+  }
+
+  /** Removes what was written. Harmless after `commit`; never throws: what stays is cleaned by age. */
+  async abort(): Promise<void> {
+    try {
+      await this.#close();
+      await unlinkIfThere(this.#files, this.#tmpPath);
+    } catch {
+      // the disk has failed already, and the caller knows
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#file.close();
+  }
+}
+
+let count = 0;
+
+function nextCount(): number {
+  count = (count + 1) % 1_000_000;
+  return count;
+}
+
+function message(folder: string, name: string, parts: NameParts): MaildirMessage {
+  return {
+    unique: parts.unique,
+    path: `${folder}/${name}`,
+    size: parts.size,
+    wireSize: parts.wireSize,
+    receivedMs: (parts.unixSeconds ?? 0) * 1000,
+    flags: parts.flags,
+    token: parts.token,
+  };
+}
+
+/** By the second of arrival, then by name, in which our own names count on. */
+function byArrival(a: MaildirMessage, b: MaildirMessage): number {
+  if (a.receivedMs !== b.receivedMs) return a.receivedMs - b.receivedMs;
+  return a.unique < b.unique ? -1 : a.unique > b.unique ? 1 : 0;
+}

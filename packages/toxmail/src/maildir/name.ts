@@ -1,0 +1,71 @@
+/**
+ * Names of files in a Maildir: `TIME.MusecPpidQcountRrandom[Ttoken].HOST,S=size,W=size:2,FLAGS`. Only the part before
+ * the info separator identifies a mail; any other program may change what follows, and may move it from new/ to cur/.
+ */
+
+/** Colons cannot be in file names on Windows; other programs use a semicolon there. */
+export const INFO_SEPARATOR = process.platform === 'win32' ? ';' : ':';
+
+export interface NameParts {
+  /** Everything before the info separator: stays the same while the mail exists. */
+  readonly unique: string;
+  /** `S=`: bytes of the file. */
+  readonly size: number | undefined;
+  /** `W=`: bytes of the mail with every line end as CRLF. */
+  readonly wireSize: number | undefined;
+  /** Seconds since 1970 at the front of the name. */
+  readonly unixSeconds: number | undefined;
+  /** Letters after `:2,` in the order found: S seen, R replied, F flagged, T trashed, D draft, P passed. */
+  readonly flags: string;
+  /** What the deliverer gave as token (see `uniqueName`). */
+  readonly token: string | undefined;
+}
+
+export interface NameSource {
+  unixMs(): number;
+  readonly pid: number;
+  readonly host: string;
+  /** Counts up within this process. */
+  readonly count: number;
+  /** Hexadecimal, at least 64 bits. */
+  readonly random: string;
+}
+
+/** `token`: hexadecimal, at most 64 digits; finds the file again after a crash. */
+export function uniqueName(source: NameSource, token?: string): string {
+  const ms = Math.floor(source.unixMs());
+  const microseconds = String((ms % 1000) * 1000).padStart(6, '0');
+  const count = String(source.count).padStart(6, '0');
+  const last = token === undefined ? '' : `T${token}`;
+  return `${Math.floor(ms / 1000)}.M${microseconds}P${source.pid}Q${count}R${source.random}${last}.${source.host}`;
+}
+
+/** Undefined for names that are no mail (hidden files, other programs' indexes start with a dot or hold a slash). */
+export function parseName(name: string): NameParts | undefined {
+  if (name.startsWith('.') || name === '') return undefined;
+  const cut = name.indexOf(INFO_SEPARATOR);
+  const unique = cut < 0 ? name : name.slice(0, cut);
+  const info = cut < 0 ? '' : name.slice(cut + 1);
+  const seconds = /^(\d{1,11})\./.exec(unique)?.[1];
+  return {
+    unique,
+    size: attribute(unique, 'S'),
+    wireSize: attribute(unique, 'W'),
+    unixSeconds: seconds === undefined ? undefined : Number(seconds),
+    flags: info.startsWith('2,') ? info.slice(2) : '',
+    token: /^\d+\.M\d+P\d+Q\d+R[0-9a-f]+T([0-9a-f]{1,64})\./.exec(unique)?.[1],
+  };
+}
+
+/** A host name as part of a file name: the three signs with a meaning are written in octal, as the Maildir page says. */
+export function hostPart(host: string): string {
+  const safe = host.replace(/[/:,;]/g, (sign) => `\\${sign.charCodeAt(0).toString(8).padStart(3, '0')}`);
+  return safe === '' ? 'localhost' : safe.slice(0, 64);
+}
+
+function attribute(unique: string, letter: string): number | undefined {
+  for (const part of unique.split(',').slice(1)) {
+    if (part.startsWith(`${letter}=`) && /^\d{1,15}$/.test(part.slice(2))) return Number(part.slice(2));
+  }
+  return undefined;
+}
