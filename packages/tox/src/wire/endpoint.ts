@@ -35,8 +35,25 @@ export function isIp6(e: Endpoint): boolean {
 
 /** The 4 or 16 bytes of the address. */
 export function endpointIp(e: Endpoint): Uint8Array {
-  const address = endpointAddress(e);
-  return (isIp6(e) ? parseIp6(address) : parseIp4(address)) ?? new Uint8Array(4);
+  if (isIp6(e)) return parseIp6(endpointAddress(e)) ?? new Uint8Array(16);
+  // An endpoint is canonical, so a hot path need not check it again.
+  const ip = new Uint8Array(4);
+  for (let i = 0, at = 0; at < 4; i++) {
+    const digit = e.charCodeAt(i) - 48;
+    if (digit >= 0 && digit <= 9) ip[at] = ip[at]! * 10 + digit;
+    else at++;
+  }
+  return ip;
+}
+
+/**
+ * Whom to charge for what arrives from `e`: an IPv4 address, or the /64 of an IPv6 one, which is
+ * what one host usually controls. LAN sources are told apart by port, as one machine may run many nodes.
+ */
+export function sourceOf(e: Endpoint): string {
+  if (isLan(e)) return e;
+  if (!isIp6(e)) return endpointAddress(e);
+  return Buffer.from(endpointIp(e).buffer, 0, 8).toString('hex');
 }
 
 /**

@@ -25,36 +25,36 @@ export const PACKED_NODE_IP6_SIZE = 51;
 /** Fixed form inside onion layers: family, 16 address bytes (IPv4 zero-padded), port. */
 export const ONION_IP_PORT_SIZE = 19;
 
-/** family(1) ip(4|16) port(2) public key(32): 39 or 51 bytes. */
-export function writePackedNode(w: Writer, node: PackedNode): void {
+/** family(1) ip(4|16) port(2) public key(32): 39 or 51 bytes. UDP unless the node says otherwise. */
+export function writePackedNode(w: Writer, node: NodeInfo & Partial<PackedNode>): void {
   const ip6 = isIp6(node.endpoint);
-  w.u8(node.transport === 'udp' ? (ip6 ? UDP6 : UDP4) : ip6 ? TCP6 : TCP4);
+  w.u8(node.transport === 'tcp' ? (ip6 ? TCP6 : TCP4) : ip6 ? UDP6 : UDP4);
   w.bytes(endpointIp(node.endpoint)).u16(endpointPort(node.endpoint)).bytes(node.publicKey);
 }
 
 /**
- * Up to `max` nodes; more, or an unknown family, fails. A node with port 0 or an address that
- * names nobody is left out. Keys are copies.
+ * One node, its key copied. Undefined without a failure if port 0 or the address length names
+ * nobody; an unknown family, or a TCP one where none is allowed, fails.
  */
+export function readPackedNode(r: Reader, tcpAllowed: boolean): PackedNode | undefined {
+  const family = r.u8();
+  const tcp = family === TCP4 || family === TCP6;
+  if (tcp ? !tcpAllowed : family !== UDP4 && family !== UDP6) r.fail('bad-value');
+  const ip = r.take(family === UDP4 || family === TCP4 ? 4 : 16);
+  const port = r.u16();
+  const publicKey = r.take<PublicKey>(32);
+  if (r.failure) return undefined;
+  const at = endpointFromBytes(ip, port);
+  return at && { publicKey: publicKey.slice() as PublicKey, endpoint: at, transport: tcp ? 'tcp' : 'udp' };
+}
+
+/** All that is left: up to `max` nodes; more fails. Nodes that name nobody are left out. */
 export function readPackedNodes(r: Reader, max: number, tcpAllowed: boolean): PackedNode[] {
   const nodes: PackedNode[] = [];
   for (let n = 0; r.left > 0; n++) {
-    if (n >= max) {
-      r.fail('trailing');
-      break;
-    }
-    const family = r.u8();
-    const tcp = family === TCP4 || family === TCP6;
-    if (tcp ? !tcpAllowed : family !== UDP4 && family !== UDP6) {
-      r.fail('bad-value');
-      break;
-    }
-    const ip = r.take(family === UDP4 || family === TCP4 ? 4 : 16);
-    const port = r.u16();
-    const publicKey = r.take<PublicKey>(32);
-    if (r.failure) break;
-    const at = endpointFromBytes(ip, port);
-    if (at) nodes.push({ publicKey: publicKey.slice() as PublicKey, endpoint: at, transport: tcp ? 'tcp' : 'udp' });
+    if (n >= max) r.fail('trailing');
+    const node = readPackedNode(r, tcpAllowed);
+    if (node) nodes.push(node);
   }
   return r.failure ? [] : nodes;
 }
