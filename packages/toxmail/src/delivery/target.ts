@@ -1,0 +1,44 @@
+import type { MailStatus } from '../smtp/mail-error.ts';
+
+/** What travels with a mail beside its content. */
+export interface JobEnvelope {
+  /** The sender's canonical address; empty for notices, which are never answered by another notice. */
+  readonly from: string;
+  /** The `+tag` that the sender wrote behind the recipient's name. */
+  readonly tag: string | undefined;
+}
+
+/** One mail to one recipient. */
+export interface DeliveryJob {
+  /** Transfer id: 32 lower-case hex, the same in every attempt, so that the receiver can tell a repetition. */
+  readonly id: string;
+  /** The sending account. */
+  readonly account: string;
+  /** The recipient's public key, 64 upper-case hex; for local delivery the account's name. */
+  readonly peer: string;
+  readonly envelope: JobEnvelope;
+  /** The spool file: the mail as it travels, CRLF lines, not dot-stuffed. It does not change. */
+  readonly path: string;
+  /** Bytes of that file. */
+  readonly size: number;
+  /** SHA-256 of that file, 32 bytes. */
+  readonly digest: Uint8Array;
+}
+
+/**
+ * `delivered`: the other side says that it is on its disk. `failed`: it said why not; whether for now or for good is in
+ * the status. `offline`: there is no session any more; the job waits for the peer, which is not counted as an attempt.
+ */
+export type DeliveryOutcome =
+  | { readonly kind: 'delivered' }
+  | { readonly kind: 'failed'; readonly status: MailStatus }
+  | { readonly kind: 'offline' };
+
+/** A way to bring a mail to its recipient. */
+export interface DeliveryTarget {
+  /**
+   * Never rejects for what the peer does. `progress` tells the bytes that the other side has. `signal` aborts: the mail
+   * was cancelled or we stop; the outcome is then ignored, but the file must not be read after the promise settled.
+   */
+  deliver(job: DeliveryJob, progress: (sent: number) => void, signal: AbortSignal): Promise<DeliveryOutcome>;
+}

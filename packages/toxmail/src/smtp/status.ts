@@ -1,0 +1,63 @@
+import type { MailStatus } from './mail-error.ts';
+
+/** Every refusal that we make ourselves. The texts go to people: they say what to do. */
+export const status = {
+  badRecipientSyntax: (): MailStatus => ({
+    reply: 501,
+    enhanced: '5.1.3',
+    text: 'This is not a mail address; write NAME@tox or TOXID@tox',
+  }),
+  badToxId: (): MailStatus => ({
+    reply: 501,
+    enhanced: '5.1.3',
+    text: 'This Tox ID is mistyped (its checksum is wrong); copy it again',
+  }),
+  noSuchName: (): MailStatus => ({
+    reply: 550,
+    enhanced: '5.1.1',
+    text: 'There is no contact of this name; add it first: toxmail contact add NAME TOXID',
+  }),
+  noSuchKey: (): MailStatus => ({
+    reply: 550,
+    enhanced: '5.1.1',
+    text: 'This Tox ID is not among your contacts; add it first: toxmail contact add NAME TOXID',
+  }),
+  notATox: (): MailStatus => ({
+    reply: 550,
+    enhanced: '5.1.1',
+    text: 'No contact of yours lists this address; ask for a Tox ID, then: toxmail contact add NAME TOXID --email ADDRESS',
+  }),
+  noSuchAccount: (): MailStatus => ({ reply: 550, enhanced: '5.1.1', text: 'This account does not exist any more' }),
+  noLongerContact: (): MailStatus => ({
+    reply: 550,
+    enhanced: '5.1.1',
+    text: 'The recipient is not among your contacts any more; add it again and send the mail again',
+  }),
+  badLogin: (): MailStatus => ({ reply: 535, enhanced: '5.7.8', text: 'User name or password is wrong' }),
+  tooManyLogins: (): MailStatus => ({
+    reply: 421,
+    enhanced: '4.7.0',
+    text: 'Too many failed log-ins; try again later',
+  }),
+  tooBig: (limit: number): MailStatus => ({
+    reply: 552,
+    enhanced: '5.3.4',
+    text: `The mail is bigger than the limit of ${limit} bytes`,
+  }),
+  headerTooBig: (limit: number): MailStatus => ({
+    reply: 552,
+    enhanced: '5.3.4',
+    text: `The header of the mail is bigger than the limit of ${limit} bytes`,
+  }),
+  tooManyRecipients: (): MailStatus => ({ reply: 452, enhanced: '4.5.3', text: 'Too many recipients in one mail' }),
+  diskFull: (): MailStatus => ({ reply: 452, enhanced: '4.3.1', text: 'The disk is full; the mail was not accepted' }),
+  localError: (): MailStatus => ({ reply: 451, enhanced: '4.3.0', text: 'Something went wrong here; try again later' }),
+  notReady: (): MailStatus => ({ reply: 451, enhanced: '4.3.2', text: 'This account is still starting; try again' }),
+  expired: (days: number): MailStatus => ({
+    reply: 550,
+    enhanced: '5.4.7',
+    text: `The recipient was not reached within ${days} days`,
+  }),
+  cancelled: (): MailStatus => ({ reply: 550, enhanced: '5.7.0', text: 'Sending was cancelled' }),
+  spoolLost: (): MailStatus => ({ reply: 554, enhanced: '5.3.0', text: 'The stored mail is damaged; send it again' }),
+} as const;
