@@ -12,7 +12,7 @@ const LOCK_STALE_MS = 10_000;
 const LOCK_TOUCH_MS = 1_000;
 const LOCK_POLL_MS = 200;
 /** Lines of npm's output shown when an installation fails. */
-const SHOWN_LINES = 40;
+const SHOWN_LINES = 20;
 
 const DEPENDENCY_FIELDS = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies'];
 
@@ -88,7 +88,9 @@ async function npmCi(root, reason) {
     return;
   }
   process.stderr.write(`failed after ${seconds} s\n`);
-  const lines = Buffer.concat(output).toString().trimEnd().split('\n').slice(-SHOWN_LINES).join('\n');
+  const said = Buffer.concat(output).toString().split('\n');
+  const errors = said.filter((line) => line.startsWith('npm error'));
+  const lines = (errors.length > 0 ? errors : said).slice(0, SHOWN_LINES).join('\n');
   throw new Error(`${lines}\nnpm ci failed. Check the network connection, then start again.`);
 }
 

@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs';
+import { isIPv4, isIPv6 } from 'node:net';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parse, TomlError } from 'smol-toml';
+import { errorCode } from '../base/files.ts';
+import { LOG_LEVELS, type LogLevel } from '../base/log.ts';
+import { UserError } from '../base/user-error.ts';
+import { RUN_OPTIONS, type RunOption, type RunOptionName, type RunOptionValues } from './options.ts';
+
+/** A Tox node that others can start from. */
+export interface BootstrapNode {
+  readonly host: string;
+  readonly port: number;
+  /** 64 hexadecimal digits, upper case. */
+  readonly publicKey: string;
+}
+
+/** What a daemon runs by. A port of 0 means any free one. */
+export interface Config {
+  readonly smtpPort: number;
+  readonly pop3Port: number;
+  readonly listen: string;
+  /** Undefined: 33445 or the next free one, for each account. */
+  readonly udpPort: number | undefined;
+  readonly bootstrap: readonly BootstrapNode[];
+  readonly lanDiscovery: boolean;
+  readonly logLevel: LogLevel;
+  readonly logJson: boolean;
+  /** Names of options that were given and do nothing yet. */
+  readonly ignored: readonly string[];
+}
+
+/** The folder that `--data`, TOXMAIL_DATA or the platform's custom names, in this order; absolute. */
+export function dataFolder(flag: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
+  const named = flag ?? env.TOXMAIL_DATA;
+  if (named) return resolve(named);
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'Toxmail');
+  if (process.platform === 'win32') return join(env.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'Toxmail');
+  return join(env.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'toxmail');
+}
+
+/** Reads `config.toml` of the data folder, if there is one. Throws UserError that names file and key. */
+export function readConfigFile(dataDir: string): RunOptionValues {
+  const path = join(dataDir, 'config.toml');
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return {};
+    throw new UserError(`Cannot read ${path} (${errorCode(error)}). Make it readable for the user who runs Toxmail.`);
+  }
+  let table: Record<string, unknown>;
+  try {
+    table = parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw new UserError(`${path}, line ${error.line}: this is not TOML. Write settings as: smtp-port = 2525`);
+  }
+  const known = new Set<string>(RUN_OPTIONS.map((option) => option.name));
+  for (const key of Object.keys(table))
+    if (!known.has(key)) throw new UserError(`${path}: unknown setting "${key}". Known are: ${[...known].join(', ')}`);
+  return table;
+}
+
+/** Flags win over the file. Throws UserError that names the setting and says what it may be. */
+export function configFrom(file: RunOptionValues, flags: RunOptionValues): Config {
+  const given = { ...file, ...flags };
+  const options: readonly RunOption[] = RUN_OPTIONS;
+  const ignored: string[] = [];
+  for (const option of options) {
+    const value = given[option.name as RunOptionName];
+    if (value === undefined || value === false || !option.unbuilt) continue;
+    if (option.unbuilt === 'refused')
+      throw new UserError(`${option.name} is not built yet, and Toxmail will not run as if it were. Leave it out.`);
+    ignored.push(option.name);
+  }
+  const listen = text(given.listen, 'listen') ?? '127.0.0.1';
+  if (!isLoopback(listen))
+    throw new UserError(
+      `listen = ${listen}: mail programs can only connect from this machine yet, because TLS is not built. ` +
+        'Use 127.0.0.1 or ::1.',
+    );
+  return {
+    smtpPort: port(given['smtp-port'], 'smtp-port') ?? 2525,
+    pop3Port: port(given['pop3-port'], 'pop3-port') ?? 2110,
+    listen,
+    udpPort: port(given['udp-port'], 'udp-port'),
+    bootstrap: nodes(given.bootstrap),
+    lanDiscovery: !flag(given['no-lan'], 'no-lan'),
+    logLevel: level(given['log-level']),
+    logJson: flag(given['log-json'], 'log-json'),
+    ignored,
+  };
+}
+
+/** `HOST:PORT:KEY`; an IPv6 address in brackets. Undefined if it is not. */
+export function parseBootstrapNode(line: string): BootstrapNode | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):(\d{1,5}):([0-9a-fA-F]{64})$/.exec(line.trim());
+  if (!match) return undefined;
+  const [, v6, name, portText, key] = match;
+  const number = Number(portText);
+  if (number < 1 || number > 65535 || (v6 !== undefined && !isIPv6(v6))) return undefined;
+  return { host: (v6 ?? name)!, port: number, publicKey: key!.toUpperCase() };
+}
+
+export function formatBootstrapNode(node: BootstrapNode): string {
+  return `${node.host.includes(':') ? `[${node.host}]` : node.host}:${node.port}:${node.publicKey}`;
+}
+
+/** A port from a flag (digits) or from TOML (integer). */
+export function port(value: unknown, name: string): number | undefined {
+  if (value === undefined) return undefined;
+  const number = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
+  if (typeof number === 'number' && Number.isInteger(number) && number >= 0 && number <= 65535) return number;
+  throw new UserError(`${name} must be a port number from 0 (any free one) to 65535, not ${shown(value)}`);
+}
+
+export function nodes(value: unknown): BootstrapNode[] {
+  if (value === undefined) return [];
+  const lines = Array.isArray(value) ? value : [value];
+  return lines.map((line) => {
+    const node = typeof line === 'string' ? parseBootstrapNode(line) : undefined;
+    if (node) return node;
+    throw new UserError(`bootstrap must be HOST:PORT:KEY with a key of 64 hexadecimal digits, not ${shown(line)}`);
+  });
+}
+
+function isLoopback(address: string): boolean {
+  return address === 'localhost' || address === '::1' || (isIPv4(address) && address.startsWith('127.'));
+}
+
+function text(value: unknown, name: string): string | undefined {
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value;
+  throw new UserError(`${name} must be a text, not ${shown(value)}`);
+}
+
+function flag(value: unknown, name: string): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false;
+  throw new UserError(`${name} must be true or false, not ${shown(value)}`);
+}
+
+function level(value: unknown): LogLevel {
+  const found = LOG_LEVELS.find((each) => each === (value ?? 'info'));
+  if (found) return found;
+  throw new UserError(`log-level must be one of ${LOG_LEVELS.join(', ')}, not ${shown(value)}`);
+}
+
+function shown(value: unknown): string {
+  const written = JSON.stringify(value) ?? String(value);
+  return written.length > 80 ? `${written.slice(0, 80)}…` : written;
+}

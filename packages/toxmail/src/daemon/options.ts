@@ -1,0 +1,36 @@
+/** What a `run` option's value may be. `nodes` is a list of `HOST:PORT:KEY`. */
+export type OptionKind = 'port' | 'text' | 'switch' | 'nodes' | 'level';
+
+export interface RunOption {
+  readonly name: string;
+  readonly kind: OptionKind;
+  /** How the value is called in the help text. */
+  readonly value?: string;
+  readonly help: string;
+  /** `ignored`: accepted, and the daemon says that the thing is not built yet. `refused`: ignoring it would mislead. */
+  readonly unbuilt?: 'ignored' | 'refused';
+}
+
+/** The options of `toxmail run`: flags on the command line, keys of the same name in config.toml. */
+export const RUN_OPTIONS = [
+  { name: 'smtp-port', kind: 'port', value: 'PORT', help: 'SMTP for mail programs (2525)' },
+  { name: 'smtps-port', kind: 'port', value: 'PORT', help: 'SMTP over TLS', unbuilt: 'ignored' },
+  { name: 'pop3-port', kind: 'port', value: 'PORT', help: 'POP3 for mail programs (2110)' },
+  { name: 'pop3s-port', kind: 'port', value: 'PORT', help: 'POP3 over TLS', unbuilt: 'ignored' },
+  { name: 'imap-port', kind: 'port', value: 'PORT', help: 'IMAP', unbuilt: 'ignored' },
+  { name: 'imaps-port', kind: 'port', value: 'PORT', help: 'IMAP over TLS', unbuilt: 'ignored' },
+  { name: 'web-port', kind: 'port', value: 'PORT', help: 'dashboard', unbuilt: 'ignored' },
+  { name: 'listen', kind: 'text', value: 'ADDR', help: 'where mail programs connect (127.0.0.1)' },
+  { name: 'udp-port', kind: 'port', value: 'PORT', help: 'first UDP port of Tox (33445 or the next free one)' },
+  { name: 'tcp-relay-port', kind: 'port', value: 'PORT', help: 'relay for others', unbuilt: 'ignored' },
+  { name: 'bootstrap', kind: 'nodes', value: 'HOST:PORT:KEY', help: 'a Tox node to start from (repeatable)' },
+  { name: 'no-lan', kind: 'switch', help: 'no discovery in the local network' },
+  { name: 'no-udp', kind: 'switch', help: 'TCP relays only', unbuilt: 'refused' },
+  { name: 'proxy', kind: 'text', value: 'URL', help: 'socks5://H:P or http://H:P', unbuilt: 'refused' },
+  { name: 'log-level', kind: 'level', value: 'LEVEL', help: 'debug, info, warn or error (info)' },
+  { name: 'log-json', kind: 'switch', help: 'one JSON document per log line' },
+] as const satisfies readonly RunOption[];
+
+export type RunOptionName = (typeof RUN_OPTIONS)[number]['name'];
+/** Values as written: from the command line they are texts, from TOML they have types. */
+export type RunOptionValues = Partial<Record<RunOptionName, unknown>>;
