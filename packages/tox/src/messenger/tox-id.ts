@@ -1,16 +1,13 @@
 import { fromHex, KEY_SIZE, type PublicKey, toHex } from '../crypto/keys.ts';
+import type { Nospam } from '../packet/friend.ts';
+
+export type { Nospam } from '../packet/friend.ts';
 
 /**
  * What a person hands out to be added: public key (32 bytes), nospam (4), checksum (2); 38 bytes
  * (spec: Tox ID). A value of this type has a right checksum and a key that may be used.
  */
 export type ToxId = Uint8Array & { readonly __toxId: true };
-
-/**
- * Four bytes, exactly as they stand in the Tox ID: a number without byte order that a friend
- * request must repeat. Changing it makes all handed-out IDs useless for new requests.
- */
-export type Nospam = Uint8Array & { readonly __nospam: true };
 
 /** `length`: not 76 (61) characters; `key`: a key that Tox refuses, its top bit is set. */
 export type ToxIdFailure = 'length' | 'hex' | 'base32' | 'checksum' | 'key';

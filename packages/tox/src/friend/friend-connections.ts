@@ -1,0 +1,398 @@
+import type { Env, Mono } from '../core/env.ts';
+import { type KeyId, keyId, type PublicKey, sameBytes } from '../crypto/keys.ts';
+import {
+  ALIVE,
+  decodeLiveFriendRequest,
+  encodeLiveFriendRequest,
+  type FriendRequestBody,
+  LIVE_FRIEND_REQUEST,
+  SHARE_RELAYS,
+} from '../packet/friend.ts';
+import type { Endpoint } from '../wire/endpoint.ts';
+import type { NodeInfo, PackedNode } from '../wire/packed-node.ts';
+
+/** What a friend connection needs of the DHT. */
+export interface FriendDht {
+  search(now: Mono, publicKey: PublicKey): void;
+  stopSearch(publicKey: PublicKey): void;
+  endpointOf(now: Mono, publicKey: PublicKey): Endpoint | undefined;
+  probe(now: Mono, node: NodeInfo): void;
+}
+
+/** What it needs of the onion. */
+export interface FriendOnion {
+  addFriend(now: Mono, friend: PublicKey): void;
+  removeFriend(friend: PublicKey): void;
+  setFriendOnline(now: Mono, friend: PublicKey, online: boolean): void;
+  setFriendDhtKey(friend: PublicKey, dhtKey: PublicKey | undefined): void;
+  setFriendRequest(now: Mono, friend: PublicKey, request: FriendRequestBody | undefined): void;
+}
+
+/** What it needs of the sessions. */
+export interface FriendSessions {
+  connect(now: Mono, realKey: PublicKey, dhtKey: PublicKey, endpoint?: Endpoint): void;
+  setEndpoint(now: Mono, realKey: PublicKey, endpoint: Endpoint): void;
+  close(now: Mono, realKey: PublicKey): void;
+  sendLossless(now: Mono, realKey: PublicKey, data: Uint8Array): number | undefined;
+  sendLossy(now: Mono, realKey: PublicKey, data: Uint8Array): boolean;
+}
+
+/** What a friend connection tells upward, synchronously. `friend` is always the same array for one friend. */
+export interface FriendConnectionHooks {
+  onConnected(now: Mono, friend: PublicKey): void;
+  onDisconnected(now: Mono, friend: PublicKey): void;
+  /** Ids 16..191 except those of the friend connection itself. A view, valid during the call. */
+  onLossless(now: Mono, friend: PublicKey, data: Uint8Array): void;
+  onLossy(now: Mono, friend: PublicKey, data: Uint8Array): void;
+  onAcknowledged(now: Mono, friend: PublicKey, upTo: number): void;
+  onWritable(now: Mono, friend: PublicKey): void;
+  /** A request that came over the connection itself; views. */
+  onFriendRequest(now: Mono, from: PublicKey, nospam: Uint8Array, message: Uint8Array): void;
+}
+
+// Times of the spec, ms.
+const ALIVE_INTERVAL = 8_000;
+/** Without a packet of id 16; data alone does not count. */
+const ALIVE_TIMEOUT = 32_000;
+/** How long a DHT key, and an address, is good for attempts after it was last heard. */
+const DHT_KEY_TIMEOUT = 122_000;
+
+// Times of ours, ms.
+/** Between attempts, and before the next try of an alive packet for which there was no room. */
+const RETRY_DELAY = 1_000;
+/** A connection that lasted this long is tried again at once when it breaks; a shorter one only after RETRY_DELAY. */
+const STEADY_AFTER = 5_000;
+
+interface Friend {
+  readonly key: PublicKey;
+  dhtKey: PublicKey | undefined;
+  /** When the DHT key was last heard, or was last in use by a connection. */
+  dhtKeyAt: Mono;
+  /** The last address found for the DHT key. */
+  endpoint: Endpoint | undefined;
+  /** A session attempt is running. */
+  attempting: boolean;
+  connectedAt: Mono | undefined;
+  /** Connected: when our next alive packet is due, and when the friend counts as dead. */
+  aliveAt: Mono;
+  deadAt: Mono;
+  /** Not connected: when to try again. */
+  retryAt: Mono | undefined;
+  request: FriendRequestBody | undefined;
+}
+
+/**
+ * Keeps one session with every friend (spec: Friend connection): finds their DHT key and address,
+ * connects, notices loss and connects again. Owns no packets but 16, 17 and 18.
+ * BOUNDED by the friends that the owner adds; peers add nothing.
+ */
+export class FriendConnections {
+  readonly #env: Env;
+  readonly #dht: FriendDht;
+  readonly #onion: FriendOnion;
+  readonly #sessions: FriendSessions;
+  readonly #hooks: FriendConnectionHooks;
+  readonly #friends = new Map<KeyId, Friend>();
+  /**
+   * Who uses a searched DHT key: a hostile friend may name the DHT key of another one.
+   * BOUNDED: one entry per friend at most.
+   */
+  readonly #searched = new Map<KeyId, Set<Friend>>();
+  /** The earliest deadline of all friends; recomputed when stale. */
+  #wakeAt: Mono | undefined;
+  #wakeStale = false;
+
+  constructor(
+    env: Env,
+    deps: { dht: FriendDht; onion: FriendOnion; sessions: FriendSessions },
+    hooks: FriendConnectionHooks,
+  ) {
+    this.#env = env;
+    this.#dht = deps.dht;
+    this.#onion = deps.onion;
+    this.#sessions = deps.sessions;
+    this.#hooks = hooks;
+  }
+
+  /** Starts to look for the friend; `request` travels with the search until cleared. No effect if known. */
+  add(now: Mono, key: PublicKey, request?: FriendRequestBody): void {
+    const id = keyId(key);
+    if (this.#friends.has(id)) return;
+    this.#friends.set(id, {
+      key,
+      dhtKey: undefined,
+      dhtKeyAt: now,
+      endpoint: undefined,
+      attempting: false,
+      connectedAt: undefined,
+      aliveAt: now,
+      deadAt: now,
+      retryAt: undefined,
+      request: undefined,
+    });
+    this.#onion.addFriend(now, key);
+    if (request) this.setRequest(now, key, request);
+  }
+
+  /** Ends the connection, with a kill, and every search. Tells nothing upward. */
+  remove(now: Mono, key: PublicKey): void {
+    const friend = this.#friends.get(keyId(key));
+    if (!friend) return;
+    this.#friends.delete(keyId(key));
+    this.#wakeStale = true;
+    this.#dropDhtKey(friend);
+    this.#onion.removeFriend(key);
+    this.#sessions.close(now, key);
+  }
+
+  /** The friend request to send, over the onion or a connection; undefined when it was answered. */
+  setRequest(now: Mono, key: PublicKey, request: FriendRequestBody | undefined): void {
+    const friend = this.#friends.get(keyId(key));
+    if (!friend) return;
+    friend.request = request;
+    this.#onion.setFriendRequest(now, key, request);
+    if (request && friend.connectedAt !== undefined) {
+      this.#sessions.sendLossless(now, key, encodeLiveFriendRequest(request));
+    }
+  }
+
+  connected(key: PublicKey): boolean {
+    return this.#friends.get(keyId(key))?.connectedAt !== undefined;
+  }
+
+  /** The packet's number, or undefined if there is no connection or no room (then `onWritable` follows). */
+  sendLossless(now: Mono, key: PublicKey, data: Uint8Array): number | undefined {
+    return this.connected(key) ? this.#sessions.sendLossless(now, key, data) : undefined;
+  }
+
+  sendLossy(now: Mono, key: PublicKey, data: Uint8Array): boolean {
+    return this.connected(key) && this.#sessions.sendLossy(now, key, data);
+  }
+
+  // From the onion and the DHT.
+
+  /** A friend told its DHT key, and nodes near it, through the onion or a DHT request. */
+  onFriendDhtKey(now: Mono, key: PublicKey, dhtKey: PublicKey, nodes: readonly PackedNode[]): void {
+    const friend = this.#friends.get(keyId(key));
+    if (!friend) return;
+    this.#learnDhtKey(now, friend, dhtKey, true);
+    if (friend.connectedAt !== undefined) return;
+    for (const node of nodes) {
+      if (node.transport === 'udp') this.#dht.probe(now, { publicKey: node.publicKey, endpoint: node.endpoint });
+    }
+    this.#tryConnect(now, friend);
+  }
+
+  /** A searched key answered from there. */
+  onFound(now: Mono, dhtKey: PublicKey, endpoint: Endpoint): void {
+    for (const friend of this.#searched.get(keyId(dhtKey)) ?? []) {
+      const moved = friend.endpoint !== endpoint;
+      friend.endpoint = endpoint;
+      if (friend.connectedAt !== undefined) continue;
+      if (friend.attempting) {
+        if (moved) this.#sessions.setEndpoint(now, friend.key, endpoint);
+      } else if (friend.retryAt === undefined) {
+        this.#tryConnect(now, friend);
+      }
+    }
+  }
+
+  // From the sessions.
+
+  isFriend(key: PublicKey): boolean {
+    return this.#friends.has(keyId(key));
+  }
+
+  /** Learnt from a cookie inside a valid handshake: the session changes over by itself. */
+  onSessionDhtKey(now: Mono, key: PublicKey, dhtKey: PublicKey): void {
+    const friend = this.#friends.get(keyId(key));
+    if (friend) this.#learnDhtKey(now, friend, dhtKey, false);
+  }
+
+  onEstablished(now: Mono, key: PublicKey): void {
+    const friend = this.#friends.get(keyId(key));
+    if (!friend) return;
+    if (friend.connectedAt !== undefined) this.#disconnected(now, friend);
+    friend.attempting = false;
+    friend.retryAt = undefined;
+    friend.connectedAt = now;
+    friend.deadAt = now + ALIVE_TIMEOUT;
+    this.#sendAlive(now, friend);
+    this.#env.log('friend.connected');
+    this.#onion.setFriendOnline(now, friend.key, true);
+    this.#hooks.onConnected(now, friend.key);
+    if (friend.request && friend.connectedAt !== undefined) {
+      this.#sessions.sendLossless(now, friend.key, encodeLiveFriendRequest(friend.request));
+    }
+  }
+
+  /** Killed by the friend, timed out, or an attempt that nobody answered. */
+  onClosed(now: Mono, key: PublicKey): void {
+    const friend = this.#friends.get(keyId(key));
+    if (!friend) return;
+    friend.attempting = false;
+    if (friend.connectedAt === undefined) this.#retry(friend, now + RETRY_DELAY);
+    else this.#lost(now, friend);
+  }
+
+  onLossless(now: Mono, key: PublicKey, data: Uint8Array): void {
+    const friend = this.#friends.get(keyId(key));
+    if (friend?.connectedAt === undefined) return;
+    switch (data[0]) {
+      case ALIVE:
+        friend.deadAt = now + ALIVE_TIMEOUT;
+        this.#wakeStale = true;
+        return;
+      case SHARE_RELAYS:
+        return; // of use only to a client of TCP relays
+      case LIVE_FRIEND_REQUEST: {
+        const request = decodeLiveFriendRequest(data);
+        if (request) this.#hooks.onFriendRequest(now, friend.key, request.nospam, request.message);
+        return;
+      }
+      default:
+        this.#hooks.onLossless(now, friend.key, data);
+    }
+  }
+
+  onLossy(now: Mono, key: PublicKey, data: Uint8Array): void {
+    const friend = this.#friends.get(keyId(key));
+    if (friend?.connectedAt !== undefined) this.#hooks.onLossy(now, friend.key, data);
+  }
+
+  onAcknowledged(now: Mono, key: PublicKey, upTo: number): void {
+    const friend = this.#friends.get(keyId(key));
+    if (friend?.connectedAt !== undefined) this.#hooks.onAcknowledged(now, friend.key, upTo);
+  }
+
+  onWritable(now: Mono, key: PublicKey): void {
+    const friend = this.#friends.get(keyId(key));
+    if (friend?.connectedAt === undefined) return;
+    if (friend.aliveAt <= now) this.#sendAlive(now, friend);
+    this.#hooks.onWritable(now, friend.key);
+  }
+
+  // Time.
+
+  nextWake(): Mono | undefined {
+    if (this.#wakeStale) {
+      this.#wakeStale = false;
+      let earliest = Number.POSITIVE_INFINITY;
+      for (const friend of this.#friends.values()) earliest = Math.min(earliest, deadline(friend));
+      this.#wakeAt = earliest === Number.POSITIVE_INFINITY ? undefined : earliest;
+    }
+    return this.#wakeAt;
+  }
+
+  wake(now: Mono): void {
+    const at = this.nextWake();
+    if (at === undefined || at > now) return;
+    this.#wakeStale = true;
+    for (const friend of [...this.#friends.values()]) {
+      if (deadline(friend) > now) continue;
+      if (friend.connectedAt !== undefined) this.#wakeConnected(now, friend);
+      else this.#wakeSearching(now, friend);
+    }
+  }
+
+  #wakeConnected(now: Mono, friend: Friend): void {
+    if (friend.deadAt <= now) {
+      this.#env.log('friend.timeout');
+      this.#sessions.close(now, friend.key);
+      this.#lost(now, friend);
+    } else if (friend.aliveAt <= now) {
+      this.#sendAlive(now, friend);
+    }
+  }
+
+  #wakeSearching(now: Mono, friend: Friend): void {
+    if (friend.dhtKeyAt + DHT_KEY_TIMEOUT <= now) {
+      friend.retryAt = undefined;
+      this.#dropDhtKey(friend);
+      this.#onion.setFriendDhtKey(friend.key, undefined);
+    } else {
+      this.#tryConnect(now, friend);
+    }
+  }
+
+  #sendAlive(now: Mono, friend: Friend): void {
+    const sent = this.#sessions.sendLossless(now, friend.key, Uint8Array.of(ALIVE));
+    friend.aliveAt = now + (sent === undefined ? RETRY_DELAY : ALIVE_INTERVAL);
+    this.#wakeStale = true;
+  }
+
+  /**
+   * The one routine behind the three ways in which a DHT key becomes known: onion, DHT request,
+   * handshake. A key that changed means that the friend's program was started anew.
+   */
+  #learnDhtKey(now: Mono, friend: Friend, dhtKey: PublicKey, closeOld: boolean): void {
+    friend.dhtKeyAt = now;
+    this.#wakeStale = true;
+    if (friend.dhtKey && sameBytes(friend.dhtKey, dhtKey)) return;
+    this.#dropDhtKey(friend);
+    friend.dhtKey = dhtKey.slice() as PublicKey;
+    const id = keyId(dhtKey);
+    const users = this.#searched.get(id);
+    if (users) users.add(friend);
+    else this.#searched.set(id, new Set([friend]));
+    this.#onion.setFriendDhtKey(friend.key, friend.dhtKey);
+    this.#dht.search(now, friend.dhtKey);
+    if (!closeOld || (friend.connectedAt === undefined && !friend.attempting)) return;
+    this.#sessions.close(now, friend.key);
+    friend.attempting = false;
+    if (friend.connectedAt !== undefined) this.#disconnected(now, friend);
+    friend.retryAt = undefined;
+  }
+
+  #dropDhtKey(friend: Friend): void {
+    if (!friend.dhtKey) return;
+    const id = keyId(friend.dhtKey);
+    const users = this.#searched.get(id);
+    users?.delete(friend);
+    if (users?.size === 0) {
+      this.#searched.delete(id);
+      this.#dht.stopSearch(friend.dhtKey);
+    }
+    friend.dhtKey = undefined;
+    friend.endpoint = undefined;
+  }
+
+  /** Starts an attempt if an address is known; without one, `onFound` will. */
+  #tryConnect(now: Mono, friend: Friend): void {
+    friend.retryAt = undefined;
+    this.#wakeStale = true;
+    if (!friend.dhtKey || friend.attempting || friend.connectedAt !== undefined) return;
+    const endpoint = this.#dht.endpointOf(now, friend.dhtKey) ?? friend.endpoint;
+    if (!endpoint) return;
+    friend.endpoint = endpoint;
+    friend.attempting = true;
+    this.#sessions.connect(now, friend.key, friend.dhtKey, endpoint);
+  }
+
+  /** A connection broke: the friend may still be where it was, so that is tried first. */
+  #lost(now: Mono, friend: Friend): void {
+    const steady = friend.connectedAt !== undefined && now - friend.connectedAt >= STEADY_AFTER;
+    friend.dhtKeyAt = now;
+    this.#disconnected(now, friend);
+    if (this.#friends.has(keyId(friend.key))) this.#retry(friend, steady ? now : now + RETRY_DELAY);
+  }
+
+  #disconnected(now: Mono, friend: Friend): void {
+    friend.connectedAt = undefined;
+    this.#wakeStale = true;
+    this.#env.log('friend.disconnected');
+    this.#onion.setFriendOnline(now, friend.key, false);
+    this.#hooks.onDisconnected(now, friend.key);
+  }
+
+  #retry(friend: Friend, at: Mono): void {
+    if (friend.dhtKey) friend.retryAt = at;
+    this.#wakeStale = true;
+  }
+}
+
+function deadline(friend: Friend): Mono {
+  if (friend.connectedAt !== undefined) return Math.min(friend.aliveAt, friend.deadAt);
+  if (!friend.dhtKey) return Number.POSITIVE_INFINITY;
+  return Math.min(friend.dhtKeyAt + DHT_KEY_TIMEOUT, friend.retryAt ?? Number.POSITIVE_INFINITY);
+}
