@@ -1,0 +1,76 @@
+import type { Mono } from '../core/env.ts';
+import { type PublicKey, sameBytes } from '../crypto/keys.ts';
+import type { NodeInfo } from '../wire/packed-node.ts';
+
+/** Nodes asked per round. */
+const ROUND_SIZE = 8;
+/** Remembered nodes; the oldest goes first. */
+const CAPACITY = 64;
+/** First pause between rounds, ms; doubles after each pass through all nodes. */
+const FIRST_PAUSE = 500;
+/** 30 s: a dead uplink costs little and is noticed to be back soon enough. */
+const LONGEST_PAUSE = 30_000;
+
+/**
+ * Whom to ask while we know nobody, and when. Goes on until one of the nodes has answered, also if
+ * neighbours on the LAN were found meanwhile: they may be as cut off as we are.
+ * BOUNDED: 64 nodes.
+ */
+export class Bootstrapper {
+  readonly #nodes: NodeInfo[] = [];
+  #cursor = 0;
+  #pause = FIRST_PAUSE;
+  #roundAt: Mono | undefined;
+  #askedThisRound = 0;
+
+  /** True: ask it at once. False: it comes in one of the next rounds. */
+  add(now: Mono, node: NodeInfo): boolean {
+    const at = this.#nodes.findIndex((n) => n.endpoint === node.endpoint && sameBytes(n.publicKey, node.publicKey));
+    if (at < 0) {
+      this.#nodes.push(node);
+      if (this.#nodes.length > CAPACITY) this.#nodes.shift();
+    }
+    this.#pause = FIRST_PAUSE;
+    this.#roundAt ??= now + this.#pause;
+    if (this.#askedThisRound >= ROUND_SIZE) return false;
+    this.#askedThisRound++;
+    return true;
+  }
+
+  /** A node answered us; if it is one of ours, the search for a way in is over. */
+  answered(publicKey: PublicKey): void {
+    if (this.#roundAt === undefined) return;
+    if (!this.#nodes.some((node) => sameBytes(node.publicKey, publicKey))) return;
+    this.#roundAt = undefined;
+    this.#askedThisRound = 0;
+  }
+
+  /** All nodes are lost: begin anew. */
+  restart(now: Mono): void {
+    if (this.#nodes.length === 0) return;
+    this.#pause = FIRST_PAUSE;
+    this.#roundAt = now;
+  }
+
+  /** Nodes to ask now. */
+  due(now: Mono): NodeInfo[] {
+    if (this.#roundAt === undefined || now < this.#roundAt) return [];
+    const round: NodeInfo[] = [];
+    for (let i = 0; i < ROUND_SIZE && i < this.#nodes.length; i++) {
+      round.push(this.#nodes[this.#cursor % this.#nodes.length]!);
+      this.#cursor++;
+      if (this.#cursor >= this.#nodes.length) {
+        this.#cursor = 0;
+        this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+        if (this.#nodes.length > ROUND_SIZE) break;
+      }
+    }
+    this.#askedThisRound = 0;
+    this.#roundAt = now + this.#pause;
+    return round;
+  }
+
+  nextWake(): Mono | undefined {
+    return this.#roundAt;
+  }
+}
