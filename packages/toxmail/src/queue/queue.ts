@@ -1,9 +1,17 @@
-import type { Scheduler } from '../base/clock.ts';
+import type { Cancel, Scheduler } from '../base/clock.ts';
 import type { FileSystem } from '../base/files.ts';
-import type { Logger } from '../base/log.ts';
-import type { DeliveryTarget } from '../delivery/target.ts';
+import { errorField, type Logger } from '../base/log.ts';
+import { UserError } from '../base/user-error.ts';
+import type { DeliveryOutcome, DeliveryTarget } from '../delivery/target.ts';
+import { isTemporary, type MailStatus } from '../smtp/mail-error.ts';
+import { status } from '../smtp/status.ts';
 import type { Database } from '../store/database.ts';
-import type { QueueItem } from './record.ts';
+import { backoffMs, hardened } from './backoff.ts';
+import { type Job, LANE_JOBS_MAX, Lane } from './lane.ts';
+import { failureNotice } from './notice.ts';
+import { type NewMail, type QueueRow, QueueStore } from './queue-store.ts';
+import { type QueueItem, queueItem } from './record.ts';
+import { Spool } from './spool.ts';
 
 export interface QueueDeps {
   readonly db: Database;
@@ -14,45 +22,404 @@ export interface QueueDeps {
   readonly spool: string;
   readonly tox: DeliveryTarget;
   readonly local: DeliveryTarget;
+  /** An account's canonical address: what travels as envelope sender. Undefined while it has none. */
+  ownAddress(account: string): string | undefined;
 }
 
-export class Queue {
-  /** Called after a change of one recipient's state or progress. */
-  onChange: (item: QueueItem) => void = () => {};
+const DAY_MS = 86_400_000;
+/** product.md: after that a mail that never arrived is given back. */
+const LIFETIME_DAYS = 30;
+/** Ours: how long and how many finished deliveries are shown. */
+const KEEP_FINISHED_MS = 7 * DAY_MS;
+const KEEP_FINISHED_MAX = 10_000;
+const LIST_FINISHED_MAX = 1_000;
+/** Ours: all deliveries under way; each holds a file open. */
+const JOBS_MAX = 256;
+/** Ours: expiry and pruning. */
+const HOUSEKEEPING_MS = 3_600_000;
+/** Ours: rows expired in one go. */
+const EXPIRE_BATCH = 100;
+/** Ours: a session that was said to be gone while the peer was not; and a disk or database that failed. */
+const AGAIN_MS = 5_000;
 
-  constructor(_deps: QueueDeps) {
-    throw new Error('not yet');
+/**
+ * Outgoing mail, durable. A mail is accepted once its file and rows are on the disk; each recipient has its own state,
+ * which only moves forward: waiting (sending is a waiting one under way) → delivered | failed. Attempts follow the
+ * presence of the peer; only a temporary refusal waits for the clock. Order of every change: disk, then memory, then
+ * onChange. The spool file goes after the commit that finished its last recipient.
+ */
+export class Queue {
+  readonly spool: Spool;
+  /** Called with the transfer id after a change of that recipient's state or progress. Must be cheap. */
+  onChange: (id: string) => void = () => {};
+  readonly #deps: QueueDeps;
+  readonly #store: QueueStore;
+  /** By account and lane name. Bounded by the contacts and accounts. */
+  readonly #lanes = new Map<string, Lane>();
+  /** Lanes that could not begin because of JOBS_MAX. */
+  readonly #starved = new Set<Lane>();
+  readonly #running = new Set<Promise<void>>();
+  #jobs = 0;
+  #state: 'new' | 'running' | 'stopped' = 'new';
+  #housekeeping: Cancel = () => {};
+
+  constructor(deps: QueueDeps) {
+    this.#deps = deps;
+    this.#store = new QueueStore(deps.db);
+    this.spool = new Spool(deps.files, deps.spool);
   }
 
   /** Cleans up after a crash, then delivers. */
-  start(): Promise<void> {
-    throw new Error('not yet');
+  async start(): Promise<void> {
+    await this.#recover();
+    this.#state = 'running';
+    for (const { account, lane } of this.#store.lanes()) this.#lane(account, lane);
+    await this.#keepHouse();
+    for (const lane of this.#lanes.values()) this.#pump(lane);
   }
 
-  /** Aborts what is under way; resolves when nothing of it runs any more. */
-  stop(): Promise<void> {
-    throw new Error('not yet');
+  /** Aborts what is under way; resolves when nothing of it runs any more. Nothing is lost: it is sent after the next start. */
+  async stop(): Promise<void> {
+    this.#state = 'stopped';
+    this.#housekeeping();
+    for (const lane of this.#lanes.values()) {
+      lane.timer?.();
+      for (const job of lane.jobs.values()) job.abort.abort();
+    }
+    await Promise.allSettled(this.#running);
+  }
+
+  /**
+   * Takes over a mail whose file is committed; resolves with the recipients' transfer ids when the rows are on the disk.
+   * If it rejects, nothing was taken over and the file is the caller's again.
+   */
+  async accept(mail: NewMail): Promise<string[]> {
+    const now = this.#deps.scheduler.unixMs();
+    const ids = await this.#deps.db.soon(() => this.#store.insert(mail, now, now + LIFETIME_DAYS * DAY_MS));
+    for (const id of ids) this.onChange(id);
+    for (const name of new Set(mail.recipients.map((recipient) => recipient.lane))) {
+      const lane = this.#lane(mail.account, name);
+      lane.grown();
+      this.#pump(lane);
+    }
+    return ids;
   }
 
   /** `account`'s friend came online: all that waits for it goes out at once. */
-  peerOnline(_account: string, _publicKey: string): void {}
-  peerOffline(_account: string, _publicKey: string): void {}
+  peerOnline(account: string, publicKey: string): void {
+    const lane = this.#lane(account, toxLane(publicKey));
+    lane.generation++;
+    lane.online = true;
+    lane.rewind();
+    this.#pump(lane);
+  }
 
-  list(_account?: string): QueueItem[] {
-    throw new Error('not yet');
+  /** What is under way to it ends by itself, as the target sees the session go. */
+  peerOffline(account: string, publicKey: string): void {
+    const lane = this.#lanes.get(laneKey(account, toxLane(publicKey)));
+    if (lane) lane.online = false;
+  }
+
+  /** Fails all that waits for a contact that was removed; the sender gets notices. */
+  async contactRemoved(account: string, publicKey: string): Promise<void> {
+    this.peerOffline(account, publicKey);
+    await this.#giveUp(account, toxLane(publicKey), (row) => this.#fail(row, status.noLongerContact(), 0));
+  }
+
+  /** Drops all of an account that was removed, without notices. */
+  async accountRemoved(account: string): Promise<void> {
+    for (const { account: owner, lane } of this.#store.lanes()) {
+      if (owner === account) await this.#giveUp(owner, lane, (row) => this.#drop(row));
+    }
+  }
+
+  list(account?: string): QueueItem[] {
+    return this.#store.list(account, LIST_FINISHED_MAX).map((row) => this.#item(row));
+  }
+
+  get(id: string): QueueItem | undefined {
+    const row = this.#store.get(id);
+    return row && this.#item(row);
   }
 
   counts(): { waiting: number; sending: number; failed: number } {
-    throw new Error('not yet');
+    const { waiting, failed } = this.#store.counts();
+    return { waiting: waiting - this.#jobs, sending: this.#jobs, failed };
   }
 
-  /** Tries now. `id` may be cut short if it is still unique. Throws UserError. */
-  retry(_id: string): QueueItem {
-    throw new Error('not yet');
+  /** Tries now, if the recipient can be reached. `id` may be cut short while it is still unique. Throws UserError. */
+  retry(id: string): QueueItem {
+    const row = this.#find(id);
+    this.#store.hasten(row.id);
+    const lane = this.#lane(row.account, row.lane);
+    lane.rewind();
+    this.#pump(lane);
+    return this.get(row.id)!;
   }
 
   /** Gives up; no notice is written. Throws UserError. */
-  cancel(_id: string): Promise<QueueItem> {
-    throw new Error('not yet');
+  async cancel(id: string): Promise<QueueItem> {
+    const row = this.#find(id);
+    await this.#drop(row);
+    return this.get(row.id)!;
   }
+
+  /** Begins as many of the lane's due deliveries as the limits allow. */
+  #pump(lane: Lane): void {
+    if (this.#state !== 'running' || !lane.online) return;
+    while (lane.jobs.size < LANE_JOBS_MAX) {
+      if (this.#jobs >= JOBS_MAX) {
+        this.#starved.add(lane);
+        return;
+      }
+      const row = lane.next(this.#deps.scheduler.unixMs());
+      if (!row) break;
+      const run = this.#run(lane, row).finally(() => this.#running.delete(run));
+      this.#running.add(run);
+    }
+    this.#arm(lane);
+  }
+
+  /** One attempt, from its start to the disk. */
+  async #run(lane: Lane, row: QueueRow): Promise<void> {
+    const job: Job = { row, generation: lane.generation, abort: new AbortController(), sent: 0, settling: false };
+    lane.jobs.set(row.id, job);
+    this.#jobs++;
+    this.onChange(row.id);
+    try {
+      const outcome = await this.#attempt(job);
+      if (job.abort.signal.aborted) return;
+      job.settling = true;
+      await this.#settle(lane, job, outcome);
+    } catch (error) {
+      // Our own disk or database: the row still waits, and the receiver tells a repetition by its id.
+      this.#deps.log.error('queue.settle-failed', { mail: row.id, error: errorField(error) });
+      lane.postponed(this.#deps.scheduler.unixMs() + AGAIN_MS);
+    } finally {
+      lane.settled(row.id);
+      this.#jobs--;
+      this.onChange(row.id);
+      this.#pump(lane);
+      for (const starved of [...this.#starved].slice(0, 1)) {
+        this.#starved.delete(starved);
+        this.#pump(starved);
+      }
+    }
+  }
+
+  async #attempt(job: Job): Promise<DeliveryOutcome> {
+    const { row } = job;
+    const { tox, local, ownAddress, log } = this.#deps;
+    const [kind, peer] = splitLane(row.lane);
+    const from = row.sender === '' ? '' : ownAddress(row.account);
+    if (from === undefined) return { kind: 'failed', status: status.notReady() };
+    try {
+      return await (kind === 'local' ? local : tox).deliver(
+        {
+          id: row.id,
+          account: row.account,
+          peer,
+          envelope: { from, tag: row.tag },
+          path: this.spool.path(row.spool),
+          size: row.size,
+          digest: row.digest,
+        },
+        (sent) => {
+          job.sent = sent;
+          this.onChange(row.id);
+        },
+        job.abort.signal,
+      );
+    } catch (error) {
+      log.error('queue.attempt-broke', { mail: row.id, error: errorField(error) });
+      return { kind: 'failed', status: status.localError() };
+    }
+  }
+
+  async #settle(lane: Lane, job: Job, outcome: DeliveryOutcome): Promise<void> {
+    const { row, sent } = job;
+    const { db, log, scheduler } = this.#deps;
+    if (outcome.kind === 'delivered') {
+      await this.#finish(row, 'delivered', row.status, row.size);
+      log.info('queue.delivered', { mail: row.id, size: row.size });
+      return;
+    }
+    if (outcome.kind === 'offline') {
+      // If the peer came back meanwhile, or was never said to be gone, try again; else peerOnline will.
+      if (job.generation !== lane.generation) lane.rewind();
+      else lane.postponed(scheduler.unixMs() + AGAIN_MS);
+      return;
+    }
+    const attempts = row.attempts + 1;
+    const reason = hardened(attempts, outcome.status);
+    if (!isTemporary(reason)) {
+      await this.#fail(row, reason, sent);
+      return;
+    }
+    const next = scheduler.unixMs() + backoffMs(attempts, reason);
+    await db.soon(() => this.#store.postpone(row.id, attempts, next, reason, sent));
+    lane.postponed(next);
+    log.info('queue.postponed', { mail: row.id, code: reason.enhanced, attempts });
+  }
+
+  /** For good, with a notice to the sender, written down together: neither can be without the other. */
+  async #fail(row: QueueRow, reason: MailStatus, sent: number): Promise<void> {
+    const { db, log, scheduler } = this.#deps;
+    const now = scheduler.unixMs();
+    if (row.sender === '') {
+      await this.#finish(row, 'failed', reason, sent);
+    } else {
+      const notice = await failureNotice(this.spool, row, reason, now);
+      try {
+        await db.soon(() => {
+          if (!this.#store.finish(row.id, 'failed', reason, sent, now)) throw new UserError('finished meanwhile');
+          this.#store.insert(notice.mail, now, now + LIFETIME_DAYS * DAY_MS);
+        });
+        notice.writer.release();
+      } catch (error) {
+        await notice.writer.abort();
+        if (!(error instanceof UserError)) throw error;
+      }
+      const lane = this.#lane(row.account, localLane(row.account));
+      lane.grown();
+      this.#pump(lane);
+      await this.#removeFile(row);
+    }
+    log.warn('queue.failed', { mail: row.id, code: reason.enhanced });
+    this.onChange(row.id);
+  }
+
+  async #finish(
+    row: QueueRow,
+    state: 'delivered' | 'failed',
+    reason: MailStatus | undefined,
+    sent: number,
+  ): Promise<void> {
+    const now = this.#deps.scheduler.unixMs();
+    await this.#deps.db.soon(() => this.#store.finish(row.id, state, reason, sent, now));
+    await this.#removeFile(row);
+  }
+
+  /** After its last recipient. A crash before this leaves a file that the next start removes. */
+  async #removeFile(row: QueueRow): Promise<void> {
+    if (this.#store.wanted(row.mail)) return;
+    try {
+      await this.spool.remove(row.spool);
+    } catch (error) {
+      this.#deps.log.warn('queue.spool-left', { error: errorField(error) });
+    }
+  }
+
+  /** Without a notice. What is under way is broken off, unless its outcome is known already. */
+  async #drop(row: QueueRow): Promise<void> {
+    const lane = this.#lane(row.account, row.lane);
+    const job = lane.jobs.get(row.id);
+    if (!job?.settling) {
+      job?.abort.abort();
+      await this.#finish(row, 'failed', status.cancelled(), job?.sent ?? row.sent);
+    }
+    lane.rewind();
+    this.onChange(row.id);
+  }
+
+  async #giveUp(account: string, name: string, each: (row: QueueRow) => Promise<void>): Promise<void> {
+    const lane = this.#lane(account, name);
+    for (const job of lane.jobs.values()) if (!job.settling) job.abort.abort();
+    let cursor = 0;
+    for (;;) {
+      const rows = this.#store.waiting(account, name, cursor, EXPIRE_BATCH);
+      if (rows.length === 0) break;
+      for (const row of rows) if (!lane.jobs.get(row.id)?.settling) await each(row);
+      cursor = rows.at(-1)!.seq;
+    }
+    lane.rewind();
+  }
+
+  async #recover(): Promise<void> {
+    const wanted = this.#store.spoolFiles();
+    const swept = await this.spool.sweep(new Set(wanted.keys()));
+    if (swept > 0) this.#deps.log.info('queue.swept', { files: swept });
+    for (const [name, mail] of wanted) {
+      if ((await this.spool.size(name)) !== undefined) continue;
+      for (const row of this.#store.waitingOf(mail)) await this.#fail(row, status.spoolLost(), 0);
+    }
+  }
+
+  async #keepHouse(): Promise<void> {
+    const { scheduler, log } = this.#deps;
+    const now = scheduler.unixMs();
+    try {
+      const late = this.#store.expired(now, EXPIRE_BATCH);
+      for (const row of late) {
+        if (this.#lanes.get(laneKey(row.account, row.lane))?.jobs.has(row.id)) continue;
+        await this.#fail(row, row.status ?? status.expired(LIFETIME_DAYS), row.sent);
+        this.#lanes.get(laneKey(row.account, row.lane))?.rewind();
+      }
+      this.#store.prune(now - KEEP_FINISHED_MS, KEEP_FINISHED_MAX);
+    } catch (error) {
+      log.error('queue.housekeeping-failed', { error: errorField(error) });
+    }
+    if (this.#state !== 'running') return;
+    this.#housekeeping = scheduler.at(scheduler.mono() + HOUSEKEEPING_MS, () => {
+      const run = this.#keepHouse().finally(() => this.#running.delete(run));
+      this.#running.add(run);
+    });
+  }
+
+  /** Wakes the lane when the earliest of what it postponed is due. */
+  #arm(lane: Lane): void {
+    lane.timer?.();
+    lane.timer = undefined;
+    const due = lane.earliest;
+    if (due === undefined) return;
+    const { scheduler } = this.#deps;
+    lane.timer = scheduler.at(scheduler.mono() + Math.max(0, due - scheduler.unixMs()), () => {
+      lane.timer = undefined;
+      lane.rewind();
+      this.#pump(lane);
+    });
+  }
+
+  #lane(account: string, name: string): Lane {
+    const key = laneKey(account, name);
+    let lane = this.#lanes.get(key);
+    if (!lane) {
+      lane = new Lane(this.#store, account, name);
+      lane.online = splitLane(name)[0] === 'local';
+      this.#lanes.set(key, lane);
+    }
+    return lane;
+  }
+
+  #item(row: QueueRow): QueueItem {
+    const lane = this.#lanes.get(laneKey(row.account, row.lane));
+    return queueItem(row, lane?.jobs.get(row.id), lane?.online ?? false);
+  }
+
+  #find(id: string): QueueRow {
+    const found = /^[0-9a-f]{1,32}$/i.test(id) ? this.#store.byPrefix(id.toLowerCase()) : [];
+    const [row] = found;
+    if (!row) throw new UserError(`There is no mail ${id} in the queue; see: toxmail queue`);
+    if (found.length > 1)
+      throw new UserError(`More than one mail in the queue begins with ${id}; give more of its id.`);
+    if (row.state !== 'waiting') throw new UserError(`Mail ${row.id.slice(0, 8)} is ${row.state} already.`);
+    return row;
+  }
+}
+
+export function toxLane(publicKey: string): string {
+  return `tox:${publicKey}`;
+}
+
+export function localLane(account: string): string {
+  return `local:${account}`;
+}
+
+function splitLane(lane: string): [kind: string, peer: string] {
+  const colon = lane.indexOf(':');
+  return [lane.slice(0, colon), lane.slice(colon + 1)];
+}
+
+function laneKey(account: string, lane: string): string {
+  return `${account} ${lane}`;
 }

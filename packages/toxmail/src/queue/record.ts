@@ -1,3 +1,6 @@
+import type { Job } from './lane.ts';
+import type { QueueRow } from './queue-store.ts';
+
 /** What `toxmail queue` shows: one mail to one recipient. */
 export interface QueueItem {
   /** The transfer id, 32 hex. */
@@ -22,3 +25,24 @@ export interface QueueItem {
 
 /** `relayed` is for later: on a relay that the recipient asks. */
 export type QueueState = 'waiting' | 'sending' | 'relayed' | 'delivered' | 'failed';
+
+const OFFLINE = { code: '4.4.1', text: 'The recipient is offline; the mail goes out the moment that changes' };
+
+export function queueItem(row: QueueRow, job: Job | undefined, online: boolean): QueueItem {
+  const waiting = row.state === 'waiting' && !job;
+  return {
+    id: row.id,
+    account: row.account,
+    messageId: row.messageId,
+    from: row.sender,
+    to: row.address,
+    route: row.lane,
+    state: row.state === 'waiting' && job ? 'sending' : row.state,
+    size: row.size,
+    sent: job?.sent ?? row.sent,
+    attempts: row.attempts + (job ? 1 : 0),
+    nextAttempt: waiting && row.nextAttempt > 0 ? row.nextAttempt : null,
+    reason: row.status ? { code: row.status.enhanced, text: row.status.text } : waiting && !online ? OFFLINE : null,
+    queuedAt: row.queuedAt,
+  };
+}

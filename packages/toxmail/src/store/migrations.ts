@@ -71,6 +71,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX recipients_waiting ON recipients (account, lane, seq) WHERE state = 'waiting';
   CREATE INDEX recipients_by_mail ON recipients (mail);
+  CREATE INDEX recipients_failed ON recipients (seq) WHERE state = 'failed';
   CREATE INDEX recipients_finished ON recipients (finished_at) WHERE finished_at IS NOT NULL;
   `,
 ];

@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import type { MailStatus } from '../smtp/mail-error.ts';
+import type { Database } from '../store/database.ts';
+import type { SpoolFile } from './spool.ts';
+
+/** A mail as submission hands it in. */
+export interface NewMail {
+  readonly account: string;
+  /** With angle brackets. */
+  readonly messageId: string;
+  /** Envelope sender as the mail program gave it; empty: no notices. */
+  readonly sender: string;
+  readonly file: SpoolFile;
+  readonly recipients: readonly { readonly address: string; readonly lane: string; readonly tag: string | undefined }[];
+}
+
+/** One recipient with its mail. */
+export interface QueueRow {
+  readonly seq: number;
+  readonly id: string;
+  readonly mail: number;
+  readonly account: string;
+  readonly lane: string;
+  readonly address: string;
+  readonly tag: string | undefined;
+  readonly state: 'waiting' | 'delivered' | 'failed';
+  readonly sent: number;
+  readonly attempts: number;
+  readonly nextAttempt: number;
+  readonly status: MailStatus | undefined;
+  readonly messageId: string;
+  readonly sender: string;
+  readonly spool: string;
+  readonly size: number;
+  readonly digest: Uint8Array;
+  readonly queuedAt: number;
+  readonly expiresAt: number;
+}
+
+const SELECT = `SELECT r.*, m.message_id, m.sender, m.spool, m.size, m.digest, m.queued_at, m.expires_at
+  FROM recipients r JOIN mails m ON m.id = r.mail`;
+
+/**
+ * The queue's tables. A recipient's state goes from `waiting` to `delivered` or `failed` and never back; `sending` lives
+ * in memory only. Methods named `insert…`, `finish` and `postpone` are meant to run inside a transaction.
+ */
+export class QueueStore {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** The new transfer ids, in the order of the recipients. */
+  insert(mail: NewMail, queuedAt: number, expiresAt: number): string[] {
+    const { lastInsertRowid } = this.#db
+      .prepare(
+        `INSERT INTO mails (account, message_id, sender, spool, size, digest, queued_at, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(
+        mail.account,
+        mail.messageId,
+        mail.sender,
+        mail.file.name,
+        mail.file.size,
+        mail.file.digest,
+        queuedAt,
+        expiresAt,
+      );
+    const insert = this.#db.prepare(
+      `INSERT INTO recipients (id, mail, account, lane, address, tag, state) VALUES (?, ?, ?, ?, ?, ?, 'waiting')`,
+    );
+    return mail.recipients.map((recipient) => {
+      const id = randomBytes(16).toString('hex');
+      insert.run(id, lastInsertRowid, mail.account, recipient.lane, recipient.address, recipient.tag ?? null);
+      return id;
+    });
+  }
+
+  /** False if it was finished already. */
+  finish(
+    id: string,
+    state: 'delivered' | 'failed',
+    status: MailStatus | undefined,
+    sent: number,
+    now: number,
+  ): boolean {
+    const sql = `UPDATE recipients SET state = ?, sent = ?, reply = ?, enhanced = ?, text = ?, finished_at = ?
+      WHERE id = ? AND state = 'waiting'`;
+    const { changes } = this.#db
+      .prepare(sql)
+      .run(state, sent, status?.reply ?? null, status?.enhanced ?? null, status?.text ?? null, now, id);
+    return changes === 1;
+  }
+
+  postpone(id: string, attempts: number, nextAttempt: number, status: MailStatus, sent: number): void {
+    const sql = `UPDATE recipients SET attempts = ?, next_attempt = ?, sent = ?, reply = ?, enhanced = ?, text = ?
+      WHERE id = ? AND state = 'waiting'`;
+    this.#db.prepare(sql).run(attempts, nextAttempt, sent, status.reply, status.enhanced, status.text, id);
+  }
+
+  /** Due at once. */
+  hasten(id: string): void {
+    this.#db.prepare(`UPDATE recipients SET next_attempt = 0 WHERE id = ? AND state = 'waiting'`).run(id);
+  }
+
+  /** True while someone still waits for that mail. */
+  wanted(mail: number): boolean {
+    const sql = `SELECT 1 AS yes FROM recipients WHERE mail = ? AND state = 'waiting' LIMIT 1`;
+    return this.#db.prepare(sql).get(mail) !== undefined;
+  }
+
+  get(id: string): QueueRow | undefined {
+    const row = this.#db.prepare(`${SELECT} WHERE r.id = ?`).get(id);
+    return row && queueRow(row);
+  }
+
+  /** Up to two rows whose id begins so. */
+  byPrefix(prefix: string): QueueRow[] {
+    const sql = `${SELECT} WHERE r.id >= ? AND r.id < ? LIMIT 2`;
+    return this.#db.prepare(sql).all(prefix, `${prefix}g`).map(queueRow);
+  }
+
+  /** Those of a lane that wait, in order of acceptance, after `cursor`. */
+  waiting(account: string, lane: string, cursor: number, limit: number): QueueRow[] {
+    const sql = `${SELECT} WHERE r.account = ? AND r.lane = ? AND r.state = 'waiting' AND r.seq > ?
+      ORDER BY r.seq LIMIT ?`;
+    return this.#db.prepare(sql).all(account, lane, cursor, limit).map(queueRow);
+  }
+
+  /** Every lane with something that waits. */
+  lanes(): { account: string; lane: string }[] {
+    const rows = this.#db.prepare(`SELECT DISTINCT account, lane FROM recipients WHERE state = 'waiting'`).all();
+    return rows.map((row) => ({ account: String(row.account), lane: String(row.lane) }));
+  }
+
+  expired(now: number, limit: number): QueueRow[] {
+    const sql = `${SELECT} WHERE r.state = 'waiting' AND m.expires_at <= ? ORDER BY r.seq LIMIT ?`;
+    return this.#db.prepare(sql).all(now, limit).map(queueRow);
+  }
+
+  /** Spool files that someone waits for, with one of those rows' mail. */
+  spoolFiles(): Map<string, number> {
+    const sql = `SELECT m.spool, m.id FROM mails m
+      WHERE EXISTS (SELECT 1 FROM recipients r WHERE r.mail = m.id AND r.state = 'waiting')`;
+    return new Map(
+      this.#db
+        .prepare(sql)
+        .all()
+        .map((row) => [String(row.spool), Number(row.id)]),
+    );
+  }
+
+  waitingOf(mail: number): QueueRow[] {
+    return this.#db.prepare(`${SELECT} WHERE r.mail = ? AND r.state = 'waiting'`).all(mail).map(queueRow);
+  }
+
+  /** All that wait and the newest finished ones, oldest first. */
+  list(account: string | undefined, finishedLimit: number): QueueRow[] {
+    const own = account === undefined ? '' : 'AND r.account = ?';
+    const values = account === undefined ? [] : [account];
+    const waiting = this.#db.prepare(`${SELECT} WHERE r.state = 'waiting' ${own}`).all(...values);
+    const finished = this.#db
+      .prepare(`${SELECT} WHERE r.finished_at IS NOT NULL ${own} ORDER BY r.finished_at DESC LIMIT ?`)
+      .all(...values, finishedLimit);
+    return [...waiting, ...finished].map(queueRow).sort((a, b) => a.seq - b.seq);
+  }
+
+  counts(): { waiting: number; failed: number } {
+    const count = (state: string): number =>
+      Number(this.#db.prepare(`SELECT count(*) AS n FROM recipients WHERE state = '${state}'`).get()?.n);
+    return { waiting: count('waiting'), failed: count('failed') };
+  }
+
+  /** Forgets recipients that finished before `before`, or that `keep` newer ones follow. */
+  prune(before: number, keep: number): void {
+    this.#db.transaction(() => {
+      this.#db.prepare('DELETE FROM recipients WHERE finished_at < ?').run(before);
+      const surplus = `DELETE FROM recipients WHERE seq IN
+        (SELECT seq FROM recipients WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT -1 OFFSET ?)`;
+      this.#db.prepare(surplus).run(keep);
+      this.#db.exec('DELETE FROM mails WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.mail = mails.id)');
+    });
+  }
+}
+
+function queueRow(row: Record<string, unknown>): QueueRow {
+  return {
+    seq: Number(row.seq),
+    id: String(row.id),
+    mail: Number(row.mail),
+    account: String(row.account),
+    lane: String(row.lane),
+    address: String(row.address),
+    tag: row.tag === null ? undefined : String(row.tag),
+    state: row.state as QueueRow['state'],
+    sent: Number(row.sent),
+    attempts: Number(row.attempts),
+    nextAttempt: Number(row.next_attempt),
+    status:
+      row.enhanced === null
+        ? undefined
+        : { reply: Number(row.reply), enhanced: row.enhanced as MailStatus['enhanced'], text: String(row.text) },
+    messageId: String(row.message_id),
+    sender: String(row.sender),
+    spool: String(row.spool),
+    size: Number(row.size),
+    digest: row.digest as Uint8Array,
+    queuedAt: Number(row.queued_at),
+    expiresAt: Number(row.expires_at),
+  };
+}
