@@ -12,8 +12,8 @@ import {
   type FileControl,
   MAX_FILE_NAME_SIZE,
 } from '../packet/messenger.ts';
-import type { Emit, FileNumber } from './events.ts';
 import { type CopyPool, toText, toUtf8 } from './bytes.ts';
+import type { Emit, FileNumber } from './events.ts';
 
 /** What is offered with `fileSend`. */
 export interface FileOffer {
@@ -31,8 +31,11 @@ export interface FileOffer {
 export interface FileLink {
   /** Lossless; the number, or undefined if there is no room. `onWritable` must follow. */
   send(now: Mono, data: Uint8Array): number | undefined;
-  /** Sent now or as soon as there is room. */
-  queue(now: Mono, data: Uint8Array): void;
+  /**
+   * Sent now or as soon as there is room. If too much waits already, throws `limit`; an `answer`
+   * to the friend is dropped instead.
+   */
+  queue(now: Mono, data: Uint8Array, answer: boolean): void;
 }
 
 /** Transfers of one friend in one direction (spec: 8-bit file numbers). */
@@ -93,8 +96,8 @@ export class FileTransfers {
     while (file < MAX_TRANSFERS && this.#transfers.has(file)) file++;
     if (file === MAX_TRANSFERS) throw new ToxError('limit', `already sending ${MAX_TRANSFERS} files to this friend`);
     const fileId = offer.fileId.slice();
+    this.#link.queue(now, encodeFileRequest({ number: file, kind: offer.kind ?? 0, size, fileId, name }), false);
     this.#transfers.set(file, newTransfer(file, fileId, size));
-    this.#link.queue(now, encodeFileRequest({ number: file, kind: offer.kind ?? 0, size, fileId, name }));
     return file;
   }
 
@@ -137,15 +140,15 @@ export class FileTransfers {
   control(now: Mono, file: FileNumber, control: 'resume' | 'pause' | 'kill'): void {
     const t = this.#get(file);
     if (control === 'kill') {
-      this.#transfers.delete(file);
       this.#tell(now, file, 'kill');
+      this.#transfers.delete(file);
     } else if (t.state === 'offered') {
       if (control === 'pause' || file < RECEIVED) throw new ToxError('bad-argument', 'the file is not accepted yet');
-      t.state = 'running';
       this.#tell(now, file, 'accept');
+      t.state = 'running';
     } else if (t.pausedByUs !== (control === 'pause')) {
-      t.pausedByUs = !t.pausedByUs;
-      this.#tell(now, file, t.pausedByUs ? 'pause' : 'accept');
+      this.#tell(now, file, control === 'pause' ? 'pause' : 'accept');
+      t.pausedByUs = control === 'pause';
       if (!t.pausedByUs) this.#open(now, t);
     }
   }
@@ -159,8 +162,8 @@ export class FileTransfers {
     if (!Number.isSafeInteger(position) || position < 0 || position >= (t.size ?? Number.MAX_SAFE_INTEGER)) {
       throw new ToxError('bad-argument', 'the position is not inside the file');
     }
-    t.position = position;
     this.#tell(now, file, 'seek', position);
+    t.position = position;
   }
 
   // From the friend.
@@ -169,7 +172,7 @@ export class FileTransfers {
     const request = decodeFileRequest(data);
     if (!request) {
       // The number stands before what may be wrong. Without an answer the friend would wait for ever.
-      if (data.length >= 2 && !this.#transfers.has(data[1]! + RECEIVED)) this.#tell(now, data[1]! + RECEIVED, 'kill');
+      if (data.length >= 2 && !this.#transfers.has(data[1]! + RECEIVED)) this.#answerKill(now, data[1]! + RECEIVED);
       return;
     }
     const file = request.number + RECEIVED;
@@ -186,7 +189,7 @@ export class FileTransfers {
     const t = this.#transfers.get(file);
     // Kills are not answered: two sides that kill at the same moment would never stop.
     if (t) this.#controlled(now, t, control);
-    else if (control.code !== 'kill') this.#tell(now, file, 'kill');
+    else if (control.code !== 'kill') this.#answerKill(now, file);
   }
 
   #controlled(now: Mono, t: Transfer, control: FileControl): void {
@@ -203,7 +206,8 @@ export class FileTransfers {
         } else {
           return;
         }
-        return this.#open(now, t);
+        this.#open(now, t);
+        return;
       case 'pause':
         if (t.pausedByFriend || t.state !== 'running') return;
         t.pausedByFriend = true;
@@ -238,7 +242,7 @@ export class FileTransfers {
       this.#emit({ type: 'file-done', friend: this.#friend, file });
     } else {
       // A short chunk says that the file ends here, but its offered size says otherwise.
-      this.#tell(now, file, 'kill');
+      this.#answerKill(now, file);
       this.#emit({ type: 'file-aborted', friend: this.#friend, file, reason: 'broken' });
     }
   }
@@ -299,8 +303,11 @@ export class FileTransfers {
   }
 
   #tell(now: Mono, file: FileNumber, code: FileControl['code'], position?: number): void {
-    const number = file % RECEIVED;
-    this.#link.queue(now, encodeFileControl({ byReceiver: file >= RECEIVED, number, code, position }));
+    this.#link.queue(now, encodeFileControl({ ...wireNumber(file), code, position }), false);
+  }
+
+  #answerKill(now: Mono, file: FileNumber): void {
+    this.#link.queue(now, encodeFileControl({ ...wireNumber(file), code: 'kill' }), true);
   }
 
   #get(file: FileNumber): Transfer {
@@ -329,6 +336,10 @@ function newTransfer(file: FileNumber, fileId: Uint8Array, size: number | undefi
     waiting: false,
     served: 0,
   };
+}
+
+function wireNumber(file: FileNumber): { byReceiver: boolean; number: number } {
+  return { byReceiver: file >= RECEIVED, number: file % RECEIVED };
 }
 
 function isOpen(t: Transfer): boolean {
