@@ -6,8 +6,9 @@ import type { NodeInfo } from '../wire/packed-node.ts';
 const ROUND_SIZE = 8;
 /** Remembered nodes; the oldest goes first. */
 const CAPACITY = 64;
-/** First pause between rounds, ms; doubles after each pass through all nodes. */
+/** First pause between rounds, ms; grows after each pass through all nodes. */
 const FIRST_PAUSE = 500;
+const PAUSE_GROWTH = 1.5;
 /** 30 s: a dead uplink costs little and is noticed to be back soon enough. */
 const LONGEST_PAUSE = 30_000;
 
@@ -61,7 +62,7 @@ export class Bootstrapper {
       this.#cursor++;
       if (this.#cursor >= this.#nodes.length) {
         this.#cursor = 0;
-        this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+        this.#pause = Math.min(this.#pause * PAUSE_GROWTH, LONGEST_PAUSE);
         if (this.#nodes.length > ROUND_SIZE) break;
       }
     }

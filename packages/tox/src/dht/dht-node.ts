@@ -5,6 +5,7 @@ import { Budget, SourceLimiter } from '../core/source-limiter.ts';
 import { earlier, TimerTable } from '../core/timer-table.ts';
 import {
   KEY_SIZE,
+  type KeyId,
   type KeyPair,
   keyId,
   NONCE_SIZE,
@@ -86,6 +87,8 @@ const PASS_PAUSE = 1_000;
 const PASS_REQUESTS = 64;
 /** Keys searched at once: more friends than a person has. */
 const MAX_SEARCHES = 512;
+/** A mentioned node that is wanted may be asked again after this, ms; others after `REPLY_TIMEOUT`. */
+const WANTED_RETRY = 1_000;
 /** Nodes asked lately that are remembered, so that many mentions cause one request. */
 const ASKED_CAPACITY = 512;
 /** Requests caused by mentions and new nodes: the most work that hostile answers can cause. */
@@ -354,11 +357,11 @@ export class DhtNode {
       this.#wasConnected = true;
       this.#env.log('dht.connected');
     }
+    const id = keyId(pending.publicKey);
+    this.#asked.delete(id + pending.endpoint);
     this.#bootstrapper.answered(pending.publicKey);
     this.#hooks.onNode(now, { publicKey: pending.publicKey, endpoint: pending.endpoint });
-    if (this.#table.wanted(keyId(pending.publicKey))) {
-      this.#hooks.onFound(now, pending.publicKey, pending.endpoint);
-    }
+    if (this.#table.wanted(id)) this.#hooks.onFound(now, pending.publicKey, pending.endpoint);
     return peer;
   }
 
@@ -398,9 +401,10 @@ export class DhtNode {
     return undefined;
   }
 
-  /** A list has a new member: ask it soon, and at once while a wanted key is not found. */
+  /** A list has a new member: ask it soon, and at once if that may lead to a wanted key. */
   #listed(now: Mono, peer: Peer, list?: SearchList, entry?: SearchEntry): void {
-    if (list?.wanted && entry && !this.#table.get(list.id)?.live(now) && this.#mentions.take(now)) {
+    const urgent = list?.wanted && (peer.id === list.id || !this.#table.get(list.id)?.live(now));
+    if (urgent && entry && this.#mentions.take(now)) {
       entry.askedAt = now;
       this.#askPeer(now, peer, list.key);
     }
@@ -543,12 +547,12 @@ export class DhtNode {
     if (ip6 && ip6.answeredAt >= oldest) this.#ask(now, peer.publicKey, ip6.endpoint, target);
   }
 
-  #askedLately(now: Mono, id: string, endpoint: Endpoint): boolean {
+  #askedLately(now: Mono, id: KeyId, endpoint: Endpoint): boolean {
     const at = this.#asked.peek(id + endpoint);
-    return at !== undefined && now - at < REPLY_TIMEOUT;
+    return at !== undefined && now - at < (this.#table.wanted(id) ? WANTED_RETRY : REPLY_TIMEOUT);
   }
 
-  /** A nodes request to a node we only heard of; one per 5 s and within the allowance. */
+  /** A nodes request to a node we only heard of; once while an answer may come, and within the allowance. */
   #askOnce(now: Mono, publicKey: PublicKey, endpoint: Endpoint, target: PublicKey): void {
     const id = keyId(publicKey);
     if (this.#askedLately(now, id, endpoint) || !this.#mentions.take(now)) return;
