@@ -1,0 +1,196 @@
+import type { Mono } from '../core/env.ts';
+import { earlier } from '../core/timer-table.ts';
+import { generateKeyPair, KEY_SIZE, type KeyId, type PublicKey } from '../crypto/keys.ts';
+import { ANNOUNCED, type AnnounceResponsePlain, STORED } from '../packet/onion.ts';
+import type { NodeInfo } from '../wire/packed-node.ts';
+import { Lookup, type LookupDeps } from './lookup.ts';
+import { MAX_UNANSWERED, type NearNode, NODE_TIMEOUT } from './near-nodes.ts';
+import type { OnionPaths } from './paths.ts';
+
+// c-toxcore.
+/** MAX_ONION_CLIENTS: nodes watched for a friend's announce. */
+const SEARCH_NODES = 8;
+/** ANNOUNCE_FRIEND_NEW_INTERVAL, in the first five rounds of four requests; ms. */
+const NEW_INTERVAL = 3_000;
+const NEW_ROUNDS = 5;
+const REQUESTS_PER_ROUND = SEARCH_NODES / 2;
+/** ANNOUNCE_FRIEND_MAX_INTERVAL, after doubling; ms. */
+const MAX_INTERVAL = 3_600_000;
+/** ONION_DHTPK_SEND_INTERVAL; ms. */
+const TELL_INTERVAL = 30_000;
+/** A node forgets an announce after this; ms. */
+const STORED_LIFETIME = 300_000;
+/** FRIENDREQUEST_TIMEOUT, doubled each time; ms. */
+const REQUEST_INTERVAL = 5_000;
+
+// Ours.
+/** The first repeats of what the friend may have missed: after 3, 6, 12 s; ms. */
+const FIRST_TELL_INTERVAL = 3_000;
+const MAX_REQUEST_INTERVAL = 600_000;
+/** The first repeats of a lookup that got no answer: after 1, then 2 s. */
+const FIRST_RETRY = 1_000;
+/** More haste than this is ignored; ms. */
+const HURRY_INTERVAL = 3_000;
+
+/** A node that says the friend announced himself to it, and what we sent him through it. */
+interface Mailbox {
+  readonly near: NearNode;
+  dataKey: PublicKey;
+  storedAt: Mono;
+  told: number;
+  toldAt: Mono;
+  requests: number;
+  requestedAt: Mono;
+}
+
+export interface FriendSearchHooks {
+  /** Send our DHT key to the friend through this node. */
+  tell(now: Mono, node: NodeInfo, dataKey: PublicKey): void;
+  /** Send the pending friend request. */
+  request(now: Mono, node: NodeInfo, dataKey: PublicKey): void;
+}
+
+/** Looks for one friend's announce while he is offline and reaches him through it. */
+export class FriendSearch {
+  readonly lookup: Lookup;
+  /** Whether there is a friend request to send. */
+  requestPending = false;
+  readonly #hooks: FriendSearchHooks;
+  /** BOUNDED: a subset of the lookup's nodes. */
+  readonly #mailboxes = new Map<KeyId, Mailbox>();
+  #round = 0;
+  #requests = 0;
+  #lastAsked: Mono = Number.NEGATIVE_INFINITY;
+  #hurriedAt: Mono = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: LookupDeps, friend: PublicKey, paths: OnionPaths, hooks: FriendSearchHooks) {
+    this.#hooks = hooks;
+    this.lookup = new Lookup(deps, {
+      target: friend,
+      keys: generateKeyPair(deps.env),
+      dataKey: new Uint8Array(KEY_SIZE) as PublicKey,
+      capacity: SEARCH_NODES,
+      paths,
+      onAnswer: (now, near, answer) => this.#onAnswer(now, near, answer),
+    });
+  }
+
+  offer(now: Mono, node: NodeInfo): void {
+    this.lookup.offer(now, node);
+  }
+
+  /** Forgets the back-off: searches and repeats our DHT key as if the friend were new. */
+  hurry(now: Mono): void {
+    if (now - this.#hurriedAt < HURRY_INTERVAL) return;
+    this.#hurriedAt = now;
+    this.#round = 0;
+    this.#requests = 0;
+    for (const near of this.lookup.near.values()) {
+      if (now - near.heardAt > STORED_LIFETIME) this.#drop(near);
+    }
+    for (const box of this.#mailboxes.values()) box.told = Math.min(box.told, 1);
+    this.lookup.restart(now);
+    this.wake(now);
+  }
+
+  /** Sends a new friend request to all places where the friend may find it. */
+  requestChanged(now: Mono, pending: boolean): void {
+    this.requestPending = pending;
+    for (const box of this.#mailboxes.values()) box.requests = 0;
+    this.wake(now);
+  }
+
+  wake(now: Mono): void {
+    this.lookup.near.dropDead(now);
+    for (const near of this.lookup.near.values()) {
+      if (near.unanswered < MAX_UNANSWERED && this.#askDue(near) <= now) this.#ask(now, near);
+    }
+    const refill = this.lookup.refillDue();
+    if (refill !== undefined && refill <= now) this.lookup.refill(now);
+    for (const box of this.#mailboxes.values()) this.#deliver(now, box);
+  }
+
+  nextWake(): Mono | undefined {
+    let next = this.lookup.refillDue();
+    for (const near of this.lookup.near.values()) {
+      next = earlier(next, near.unanswered < MAX_UNANSWERED ? this.#askDue(near) : near.askedAt + NODE_TIMEOUT);
+    }
+    for (const box of this.#mailboxes.values()) {
+      next = earlier(next, box.storedAt + STORED_LIFETIME);
+      next = earlier(next, tellDue(box));
+      if (this.requestPending) next = earlier(next, requestDue(box));
+    }
+    return next;
+  }
+
+  #interval(): number {
+    if (this.#round <= NEW_ROUNDS) return NEW_INTERVAL;
+    return Math.min(MAX_INTERVAL, 1000 * 2 ** (this.#round - 2));
+  }
+
+  #askDue(near: NearNode): Mono {
+    const interval = this.#interval();
+    if (this.#round <= NEW_ROUNDS) {
+      return near.askedAt + (near.unanswered === 0 ? interval : FIRST_RETRY * 2 ** (near.unanswered - 1));
+    }
+    return Math.max(near.askedAt + interval, this.#lastAsked + interval / REQUESTS_PER_ROUND);
+  }
+
+  #ask(now: Mono, near: NearNode): void {
+    this.lookup.ask(now, near.node);
+    near.askedAt = now;
+    near.unanswered++;
+    this.#lastAsked = now;
+    this.#requests++;
+    if (this.#requests % REQUESTS_PER_ROUND === 0) this.#round++;
+  }
+
+  #onAnswer(now: Mono, near: NearNode, answer: AnnounceResponsePlain): void {
+    if (answer.status === ANNOUNCED) return; // our temporary key was never announced
+    near.status = answer.status;
+    if (answer.status !== STORED) {
+      this.#mailboxes.delete(near.id);
+      return;
+    }
+    let box = this.#mailboxes.get(near.id);
+    if (!box || box.near !== near || Buffer.compare(box.dataKey, answer.value) !== 0) {
+      const dataKey = answer.value as PublicKey;
+      box = { near, dataKey, storedAt: now, told: 0, toldAt: now, requests: 0, requestedAt: now };
+      this.#mailboxes.set(near.id, box);
+    }
+    box.storedAt = now;
+    this.#deliver(now, box);
+  }
+
+  #deliver(now: Mono, box: Mailbox): void {
+    const { near, dataKey } = box;
+    if (this.lookup.near.get(near.id) !== near || now - box.storedAt >= STORED_LIFETIME) {
+      this.#mailboxes.delete(near.id);
+      return;
+    }
+    if (this.requestPending && requestDue(box) <= now) {
+      box.requests++;
+      box.requestedAt = now;
+      this.#hooks.request(now, near.node, dataKey);
+    }
+    if (tellDue(box) <= now) {
+      box.told++;
+      box.toldAt = now;
+      this.#hooks.tell(now, near.node, dataKey);
+    }
+  }
+
+  #drop(near: NearNode): void {
+    this.lookup.near.delete(near.id);
+    this.#mailboxes.delete(near.id);
+  }
+}
+
+function tellDue(box: Mailbox): Mono {
+  return box.told === 0 ? box.toldAt : box.toldAt + Math.min(TELL_INTERVAL, FIRST_TELL_INTERVAL * 2 ** (box.told - 1));
+}
+
+function requestDue(box: Mailbox): Mono {
+  if (box.requests === 0) return box.requestedAt;
+  return box.requestedAt + Math.min(MAX_REQUEST_INTERVAL, REQUEST_INTERVAL * 2 ** (box.requests - 1));
+}

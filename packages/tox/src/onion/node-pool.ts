@@ -1,0 +1,112 @@
+import { BoundedMap } from '../core/bounded-map.ts';
+import { type Env, type Mono, randomInt } from '../core/env.ts';
+import { type KeyId, keyId } from '../crypto/keys.ts';
+import { type Endpoint, endpointIp, isLan } from '../wire/endpoint.ts';
+import type { NodeInfo } from '../wire/packed-node.ts';
+
+// c-toxcore.
+/** MAX_PATH_NODES. */
+const POOL_SIZE = 32;
+export const PATH_LENGTH = 3;
+
+// Ours.
+/** A node not heard of for this long is used only if there is no other: three DHT rounds; ms. */
+const FRESH = 182_000;
+
+interface Candidate {
+  readonly id: KeyId;
+  readonly node: NodeInfo;
+  readonly lan: boolean;
+  readonly network: string;
+  heardAt: Mono;
+}
+
+/**
+ * Nodes for paths and first announces. BOUNDED: 32 that answered us directly, which alone may be
+ * first hops, and 32 that answered through the onion; least recently heard of goes first.
+ */
+export class NodePool {
+  readonly #env: Env;
+  readonly #direct = new BoundedMap<KeyId, Candidate>(POOL_SIZE);
+  readonly #distant = new BoundedMap<KeyId, Candidate>(POOL_SIZE);
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  /** All nodes, fresh or not. */
+  get size(): number {
+    return this.#direct.size + this.#distant.size;
+  }
+
+  addDirect(now: Mono, node: NodeInfo): void {
+    const id = keyId(node.publicKey);
+    hear(this.#direct, now, id, node);
+    this.#distant.delete(id);
+  }
+
+  addDistant(now: Mono, node: NodeInfo): void {
+    const id = keyId(node.publicKey);
+    if (!this.#direct.has(id)) hear(this.#distant, now, id, node);
+  }
+
+  /** Nodes worth using now, in random order. */
+  candidates(now: Mono): NodeInfo[] {
+    return this.#shuffled(now, true).map((c) => c.node);
+  }
+
+  /**
+   * Hops A, B, C: different nodes in different networks as far as we know enough of them; one
+   * known node serves as all three. Undefined if no node ever answered us.
+   */
+  choosePath(now: Mono): [NodeInfo, NodeInfo, NodeInfo] | undefined {
+    const first = this.#shuffled(now, false)[0];
+    if (!first) return undefined;
+    const path = [first];
+    const others = this.#shuffled(now, true);
+    const distinct = (c: Candidate) => path.every((hop) => hop.id !== c.id);
+    const far = (c: Candidate) => path.every((hop) => hop.network !== c.network);
+    while (path.length < PATH_LENGTH) {
+      path.push(
+        others.find((c) => distinct(c) && far(c)) ??
+          others.find(distinct) ??
+          others[randomInt(this.#env, others.length)] ??
+          first,
+      );
+    }
+    return path.map((c) => c.node) as [NodeInfo, NodeInfo, NodeInfo];
+  }
+
+  /**
+   * Fresh ones if there are any. A path may not change from public addresses to the LAN, so LAN
+   * nodes are used only while nobody else is known.
+   */
+  #shuffled(now: Mono, withDistant: boolean): Candidate[] {
+    let all = [...this.#direct.values()];
+    const publicOnly = all.some((c) => !c.lan);
+    if (withDistant) all.push(...this.#distant.values());
+    if (publicOnly) all = all.filter((c) => !c.lan);
+    const fresh = all.filter((c) => now - c.heardAt < FRESH);
+    if (fresh.length > 0) all = fresh;
+    for (let i = all.length - 1; i > 0; i--) {
+      const j = randomInt(this.#env, i + 1);
+      [all[i], all[j]] = [all[j]!, all[i]!];
+    }
+    return all;
+  }
+}
+
+function hear(nodes: BoundedMap<KeyId, Candidate>, now: Mono, id: KeyId, node: NodeInfo): void {
+  const known = nodes.get(id);
+  if (known && known.node.endpoint === node.endpoint) {
+    known.heardAt = now;
+    return;
+  }
+  nodes.set(id, { id, node, lan: isLan(node.endpoint), network: network(node.endpoint), heardAt: now });
+}
+
+/** The /16 of an IPv4 address, the /32 of an IPv6 one: about one operator. */
+function network(e: Endpoint): string {
+  const ip = endpointIp(e);
+  return ip.subarray(0, ip.length === 4 ? 2 : 4).join('.');
+}

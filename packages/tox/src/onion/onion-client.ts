@@ -1,0 +1,343 @@
+import type { Env, Mono } from '../core/env.ts';
+import type { SendDatagram } from '../core/machine.ts';
+import { earlier } from '../core/timer-table.ts';
+import {
+  generateKeyPair,
+  type KeyId,
+  type KeyPair,
+  keyId,
+  type Nonce,
+  type PublicKey,
+  randomNonce,
+  sameBytes,
+} from '../crypto/keys.ts';
+import { SharedKeys } from '../crypto/shared-keys.ts';
+import { open, seal, sharedKey } from '../crypto/sodium.ts';
+import {
+  ANNOUNCE_RESPONSE,
+  COUNTED_ANNOUNCE_RESPONSE,
+  DATA_RESPONSE,
+  type FriendRequestBody,
+  MAX_FRIEND_REQUEST_MESSAGE_SIZE,
+  NOSPAM_SIZE,
+  ONION_DATA_DHT_KEY,
+  ONION_DATA_FRIEND_REQUEST,
+  readAnnounceResponse,
+  readDataResponse,
+  readDhtKeyBody,
+  readFriendRequestBody,
+  readRoutedDhtKey,
+  readSignedData,
+  writeDataRequest,
+  writeFriendRequestBody,
+  writeRoutedDhtKey,
+  writeSignedData,
+} from '../packet/onion.ts';
+import type { Endpoint } from '../wire/endpoint.ts';
+import type { NodeInfo, PackedNode } from '../wire/packed-node.ts';
+import { Announcer } from './announcer.ts';
+import { DhtKeyNews } from './dht-key-news.ts';
+import { FriendSearch } from './friend-search.ts';
+import { KeyBudget } from './key-budget.ts';
+import type { Lookup, LookupDeps } from './lookup.ts';
+import { NodePool } from './node-pool.ts';
+import { OnionPaths } from './paths.ts';
+import { PendingRequests } from './pending-requests.ts';
+
+// c-toxcore.
+/** DHT_DHTPK_SEND_INTERVAL: our DHT key over the DHT to an offline friend; ms. */
+const ROUTED_INTERVAL = 20_000;
+
+// Ours.
+/** The first repeats over the DHT: after 2, 4, 8, 16 s; ms. */
+const FIRST_ROUTED_INTERVAL = 2_000;
+/** Keys shared by our real key with friends and with the nodes that we announce to. */
+const MAX_REAL_SHARED_KEYS = 1024;
+/** Derivations that data through one first hop may cost us: two per packet of a stranger. */
+const KEY_BURST = 128;
+const KEYS_PER_SECOND = 40;
+
+export interface OnionHooks {
+  /** A friend says where he is; newer than anything he said before. */
+  onFriendDhtKey(now: Mono, friend: PublicKey, dhtKey: PublicKey, nodes: PackedNode[]): void;
+  /** From a stranger. Nospam and message are unchecked; the same request may come several times. */
+  onFriendRequest(now: Mono, from: PublicKey, nospam: Uint8Array, message: Uint8Array): void;
+}
+
+export interface OnionClientDeps {
+  readonly realKeys: KeyPair;
+  readonly dhtKeys: KeyPair;
+  readonly dhtSharedKeys: SharedKeys;
+  readonly send: SendDatagram;
+  /** What DHT-key packets carry: our own node first, then good nodes near us; the first four count. */
+  ownNodes(now: Mono): readonly PackedNode[];
+  /** A routed DHT request; how many copies went out. */
+  sendDhtRequest(now: Mono, dhtKey: PublicKey, id: number, data: Uint8Array): number;
+}
+
+interface Friend {
+  readonly publicKey: PublicKey;
+  readonly search: FriendSearch;
+  readonly news: DhtKeyNews;
+  online: boolean;
+  dhtKey: PublicKey | undefined;
+  /** Our DHT key went over the DHT so often since his was learnt, and is due again. */
+  routedTimes: number;
+  routedDue: Mono;
+  request: FriendRequestBody | undefined;
+  /** The newest `no_replay` of his; forgotten when he goes offline, in case his clock was wrong. */
+  noReplay: bigint;
+}
+
+/**
+ * Our own use of the onion: announces our real key so that friends find us without knowing our
+ * address, finds theirs, and tells them our DHT key or delivers a friend request. Acts as packets
+ * arrive; steady intervals are those of c-toxcore.
+ */
+export class OnionClient {
+  readonly #env: Env;
+  readonly #deps: OnionClientDeps;
+  readonly #hooks: OnionHooks;
+  readonly #realShared: SharedKeys;
+  /** Others encrypt for it what goes through our announces; new in every run. */
+  readonly #dataKeys: KeyPair;
+  readonly #pool: NodePool;
+  readonly #requests: PendingRequests<Lookup>;
+  readonly #lookupDeps: LookupDeps;
+  readonly #searchPaths: OnionPaths;
+  readonly #announcer: Announcer;
+  readonly #friends = new Map<KeyId, Friend>();
+  readonly #budget = new KeyBudget(KEY_BURST, KEYS_PER_SECOND);
+  #clock: Mono = 0;
+
+  constructor(env: Env, deps: OnionClientDeps, hooks: OnionHooks) {
+    this.#env = env;
+    this.#deps = deps;
+    this.#hooks = hooks;
+    this.#realShared = new SharedKeys(deps.realKeys.secretKey, MAX_REAL_SHARED_KEYS);
+    this.#dataKeys = generateKeyPair(env);
+    this.#pool = new NodePool(env);
+    this.#requests = new PendingRequests(env);
+    this.#lookupDeps = {
+      env,
+      pool: this.#pool,
+      requests: this.#requests,
+      sendOver: (path, to, payload) => deps.send(path.firstHop, path.wrap(to, payload)),
+    };
+    const { publicKey } = deps.dhtKeys;
+    this.#searchPaths = new OnionPaths(env, this.#pool, publicKey, deps.dhtSharedKeys);
+    const ownPaths = new OnionPaths(env, this.#pool, publicKey, deps.dhtSharedKeys);
+    this.#announcer = new Announcer(this.#lookupDeps, deps.realKeys, this.#dataKeys.publicKey, ownPaths);
+  }
+
+  /** True if the kind is ours, whatever became of the packet. */
+  handle(now: Mono, from: Endpoint, data: Uint8Array): boolean {
+    this.#clock = now;
+    switch (data[0]) {
+      case ANNOUNCE_RESPONSE:
+      case COUNTED_ANNOUNCE_RESPONSE: {
+        const response = readAnnounceResponse(data);
+        const request = response && this.#requests.take(now, response.sendback);
+        if (request) request.owner.receive(now, from, request, response, data[0] === COUNTED_ANNOUNCE_RESPONSE);
+        return true;
+      }
+      case DATA_RESPONSE:
+        this.#receiveData(now, from, data);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** A routed DHT request with id 0x9c: the bytes after the id. */
+  handleDhtKeyPacket(now: Mono, senderDhtKey: PublicKey, data: Uint8Array): void {
+    this.#clock = now;
+    const packet = readRoutedDhtKey(data);
+    const friend = packet && this.#friends.get(keyId(packet.sender));
+    const key = friend && this.#realShared.get(friend.publicKey);
+    const plain = key && open(key, packet.nonce, packet.box);
+    if (plain) this.#receiveDhtKey(now, friend, plain, senderDhtKey);
+  }
+
+  /** A node answered us: it may serve as a hop and be asked. */
+  addNode(now: Mono, node: NodeInfo): void {
+    this.#clock = now;
+    this.#pool.addDirect(now, node);
+    this.#announcer.offer(now, node);
+    for (const friend of this.#friends.values()) if (!friend.online) friend.search.offer(now, node);
+  }
+
+  /** Starts to search; nothing if he is a friend already. */
+  addFriend(now: Mono, publicKey: PublicKey): void {
+    this.#clock = now;
+    const id = keyId(publicKey);
+    if (this.#friends.has(id)) return;
+    const friend: Friend = {
+      publicKey: publicKey.slice() as PublicKey,
+      search: new FriendSearch(this.#lookupDeps, publicKey.slice() as PublicKey, this.#searchPaths, {
+        tell: (at, node, dataKey) => this.#tell(at, friend, node, dataKey),
+        request: (at, node, dataKey) => this.#sendRequest(at, friend, node, dataKey),
+      }),
+      news: new DhtKeyNews(),
+      online: false,
+      dhtKey: undefined,
+      routedTimes: 0,
+      routedDue: now,
+      request: undefined,
+      noReplay: 0n,
+    };
+    this.#friends.set(id, friend);
+    friend.search.hurry(now);
+  }
+
+  removeFriend(publicKey: PublicKey): void {
+    this.#friends.delete(keyId(publicKey));
+  }
+
+  /** Online friends are left alone. One who goes offline is searched as if new. */
+  setFriendOnline(now: Mono, publicKey: PublicKey, online: boolean): void {
+    this.#clock = now;
+    const friend = this.#friends.get(keyId(publicKey));
+    if (!friend || friend.online === online) return;
+    friend.online = online;
+    if (online) return;
+    friend.noReplay = 0n;
+    friend.routedTimes = 0;
+    friend.routedDue = now;
+    friend.search.hurry(now);
+  }
+
+  /** Where routed DHT-key packets go; undefined if unknown. Takes effect with the next `wake`. */
+  setFriendDhtKey(publicKey: PublicKey, dhtKey: PublicKey | undefined): void {
+    const friend = this.#friends.get(keyId(publicKey));
+    if (!friend) return;
+    if (dhtKey && friend.dhtKey && sameBytes(dhtKey, friend.dhtKey)) return;
+    friend.dhtKey = dhtKey?.slice() as PublicKey | undefined;
+    friend.routedTimes = 0;
+    friend.routedDue = this.#clock;
+  }
+
+  /** A friend request to deliver through the onion until cleared. Throws `RangeError` for a bad length. */
+  setFriendRequest(now: Mono, publicKey: PublicKey, request: FriendRequestBody | undefined): void {
+    this.#clock = now;
+    if (request) checkRequest(request);
+    const friend = this.#friends.get(keyId(publicKey));
+    if (!friend) return;
+    friend.request = request && { nospam: request.nospam.slice(), message: request.message.slice() };
+    friend.search.requestChanged(now, request !== undefined);
+    if (request && !friend.online) friend.search.hurry(now);
+  }
+
+  /** Whether friends can find us: some node keeps our announce. */
+  announced(): boolean {
+    return this.#announcer.announced;
+  }
+
+  /**
+   * Forgets the back-off for one friend (there is mail for him), or without `friend` for all and
+   * for our own announces (we came online, our address changed).
+   */
+  hurry(now: Mono, publicKey?: PublicKey): void {
+    this.#clock = now;
+    if (!publicKey) this.#announcer.hurry(now);
+    for (const friend of publicKey ? [this.#friends.get(keyId(publicKey))] : this.#friends.values()) {
+      if (!friend || friend.online) continue;
+      friend.search.hurry(now);
+      friend.routedTimes = Math.min(friend.routedTimes, 1);
+    }
+  }
+
+  wake(now: Mono): void {
+    this.#clock = now;
+    if (this.#pool.size === 0) return;
+    this.#announcer.wake(now);
+    for (const friend of this.#friends.values()) {
+      if (friend.online) continue;
+      friend.search.wake(now);
+      if (friend.dhtKey && friend.routedDue <= now) this.#route(now, friend, friend.dhtKey);
+    }
+  }
+
+  nextWake(): Mono | undefined {
+    if (this.#pool.size === 0) return undefined;
+    let next = this.#announcer.nextWake(this.#clock);
+    for (const friend of this.#friends.values()) {
+      if (friend.online) continue;
+      next = earlier(next, friend.search.nextWake());
+      if (friend.dhtKey) next = earlier(next, friend.routedDue);
+    }
+    return next;
+  }
+
+  #receiveData(now: Mono, from: Endpoint, data: Uint8Array): void {
+    const outer = readDataResponse(data);
+    if (!outer || !this.#budget.spend(now, from)) return;
+    const outerKey = sharedKey(outer.publicKey, this.#dataKeys.secretKey);
+    const signed = outerKey && open(outerKey, outer.nonce, outer.box);
+    const inner = signed && readSignedData(signed);
+    if (!inner) return;
+    if (!this.#realShared.has(inner.sender) && !this.#budget.spend(now, from)) return;
+    const key = this.#realShared.get(inner.sender);
+    const plain = key && open(key, outer.nonce, inner.box);
+    if (!plain) return;
+    const friend = this.#friends.get(keyId(inner.sender));
+    if (plain[0] === ONION_DATA_DHT_KEY && friend) this.#receiveDhtKey(now, friend, plain);
+    else if (plain[0] === ONION_DATA_FRIEND_REQUEST && !friend) {
+      const body = readFriendRequestBody(plain);
+      if (body) this.#hooks.onFriendRequest(now, inner.sender.slice() as PublicKey, body.nospam, body.message);
+    }
+  }
+
+  #receiveDhtKey(now: Mono, friend: Friend, plain: Uint8Array, from?: PublicKey): void {
+    const body = readDhtKeyBody(plain);
+    if (!body || body.noReplay <= friend.noReplay) return;
+    if (from && !sameBytes(from, body.dhtKey)) return;
+    friend.noReplay = body.noReplay;
+    this.#hooks.onFriendDhtKey(now, friend.publicKey, body.dhtKey, [...body.nodes]);
+    // He is up: find his announce at once and tell him where we are.
+    if (!friend.online) friend.search.hurry(now);
+  }
+
+  #tell(now: Mono, friend: Friend, node: NodeInfo, dataKey: PublicKey): void {
+    const news = this.#news(now, friend);
+    if (news) this.#sendData(now, friend, node, dataKey, news.nonce, news.box);
+  }
+
+  #sendRequest(now: Mono, friend: Friend, node: NodeInfo, dataKey: PublicKey): void {
+    const key = this.#realShared.get(friend.publicKey);
+    if (!friend.request || !key) return;
+    const nonce = randomNonce(this.#env);
+    this.#sendData(now, friend, node, dataKey, nonce, seal(key, nonce, writeFriendRequestBody(friend.request)));
+  }
+
+  /** `box` from our real key to the friend's under `nonce`, which the outer box shares. */
+  #sendData(now: Mono, friend: Friend, node: NodeInfo, dataKey: PublicKey, nonce: Nonce, box: Uint8Array): void {
+    const once = generateKeyPair(this.#env);
+    const key = sharedKey(dataKey, once.secretKey);
+    const path = this.#searchPaths.pick(now);
+    if (!key || !path) return;
+    const signed = writeSignedData({ sender: this.#deps.realKeys.publicKey, box });
+    const data = { nonce, publicKey: once.publicKey, box: seal(key, nonce, signed) };
+    this.#lookupDeps.sendOver(path, node.endpoint, writeDataRequest(friend.publicKey, data));
+  }
+
+  #route(now: Mono, friend: Friend, dhtKey: PublicKey): void {
+    friend.routedDue = now + Math.min(ROUTED_INTERVAL, FIRST_ROUTED_INTERVAL * 2 ** friend.routedTimes);
+    friend.routedTimes++;
+    const news = this.#news(now, friend);
+    if (!news) return;
+    const data = writeRoutedDhtKey({ sender: this.#deps.realKeys.publicKey, ...news });
+    this.#deps.sendDhtRequest(now, dhtKey, ONION_DATA_DHT_KEY, data);
+  }
+
+  #news(now: Mono, friend: Friend) {
+    const key = this.#realShared.get(friend.publicKey);
+    return key && friend.news.seal(now, this.#env, key, this.#deps.dhtKeys.publicKey, this.#deps.ownNodes(now));
+  }
+}
+
+function checkRequest(request: FriendRequestBody): void {
+  if (request.nospam.length !== NOSPAM_SIZE) throw new RangeError(`nospam of ${request.nospam.length} bytes`);
+  const { length } = request.message;
+  if (length < 1 || length > MAX_FRIEND_REQUEST_MESSAGE_SIZE) throw new RangeError(`friend request of ${length} bytes`);
+}
