@@ -1,8 +1,8 @@
 import {
   KEY_SIZE,
   MAC_SIZE,
-  type Nonce,
   NONCE_SIZE,
+  type Nonce,
   type PublicKey,
   type SharedKey,
   sameBytes,

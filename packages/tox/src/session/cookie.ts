@@ -1,6 +1,6 @@
 import type { Env, Mono } from '../core/env.ts';
-import { KEY_SIZE, NONCE_SIZE, type PublicKey, randomNonce, type SharedKey } from '../crypto/keys.ts';
 import type { Nonce } from '../crypto/keys.ts';
+import { KEY_SIZE, NONCE_SIZE, type PublicKey, randomNonce, type SharedKey } from '../crypto/keys.ts';
 import { open, seal } from '../crypto/sodium.ts';
 import { COOKIE_SIZE } from '../packet/crypto.ts';
 

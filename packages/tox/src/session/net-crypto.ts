@@ -1,47 +1,308 @@
 import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
-import type { KeyPair, PublicKey } from '../crypto/keys.ts';
-import type { SharedKeys } from '../crypto/shared-keys.ts';
-import type { Endpoint } from '../wire/endpoint.ts';
+import {
+  type KeyId,
+  type KeyPair,
+  keyId,
+  type PublicKey,
+  randomNonce,
+  type SharedKey,
+  sameBytes,
+} from '../crypto/keys.ts';
+import { SharedKeys } from '../crypto/shared-keys.ts';
+import {
+  COOKIE_REQUEST,
+  COOKIE_RESPONSE,
+  CRYPTO_DATA,
+  CryptoDataOpener,
+  cookieRequestSender,
+  encodeCookieResponse,
+  FIRST_LOSSLESS,
+  FIRST_LOSSY,
+  HANDSHAKE,
+  type HandshakeContent,
+  handshakeCookie,
+  LAST_LOSSY,
+  MAX_CRYPTO_DATA_SIZE,
+  openCookieRequest,
+  openHandshake,
+} from '../packet/crypto.ts';
+import { type Endpoint, endpointAddress } from '../wire/endpoint.ts';
+import { type Channel, Connection, type ConnectionOwner } from './connection.ts';
+import { type Cookie, CookieJar } from './cookie.ts';
+import { CookieLimit } from './cookie-limit.ts';
+import { StoreBudget } from './packet-window.ts';
 
 export interface NetCryptoDeps {
   readonly realKeys: KeyPair;
   readonly dhtKeys: KeyPair;
   readonly dhtSharedKeys: SharedKeys;
   readonly send: SendDatagram;
+  /** The number of the first lossless packet: 0 on the wire, another value only in tests. */
+  readonly firstNumber?: number;
 }
 
-/** Called synchronously, from within `handle`, `wake` or the send functions. */
+/** Called synchronously, from within any method that is given `now`. */
 export interface NetCryptoHooks {
   /** May this real key open a connection to us? */
   isFriend(realKey: PublicKey): boolean;
-  /** A valid handshake of this friend names another DHT key than the one that we used. */
+  /**
+   * A valid handshake of this friend came from a node with this DHT key, other than the one on
+   * file. The connection uses it already: `connect` with the same key changes nothing.
+   */
   onDhtKey(now: Mono, realKey: PublicKey, dhtKey: PublicKey): void;
   onEstablished(now: Mono, realKey: PublicKey): void;
-  /** Killed or replaced by the peer, or the attempt was given up. Not called for `close`. */
+  /**
+   * Killed by the peer, given up after 8 tries, or replaced because the peer started anew (then a
+   * new connection is under way already). Not called for `close`.
+   */
   onClosed(now: Mono, realKey: PublicKey): void;
   /** Id 16..191 and body, in order; the view is valid during the call only. */
   onLossless(now: Mono, realKey: PublicKey, data: Uint8Array): void;
-  /** Id 192..254 and body; the view is valid during the call only. */
+  /** Id 192..254 and body, at most once each; the view is valid during the call only. */
   onLossy(now: Mono, realKey: PublicKey, data: Uint8Array): void;
   /** All lossless numbers before `upTo` (u32, wraps) arrived at the peer. */
   onAcknowledged(now: Mono, realKey: PublicKey, upTo: number): void;
-  /** There is room again after a send was refused. */
+  /** There is room again after `room` was 0 or a bulk packet was refused. */
   onWritable(now: Mono, realKey: PublicKey): void;
 }
 
-/** Declared first so that other layers can compile; the implementation follows. */
-export declare class NetCrypto {
-  constructor(env: Env, deps: NetCryptoDeps, hooks: NetCryptoHooks);
-  handle(now: Mono, from: Endpoint, data: Uint8Array): boolean;
-  connect(now: Mono, realKey: PublicKey, dhtKey: PublicKey, endpoint?: Endpoint): void;
-  setEndpoint(now: Mono, realKey: PublicKey, endpoint: Endpoint): void;
-  close(now: Mono, realKey: PublicKey): void;
-  closeAll(now: Mono): void;
-  sendLossless(now: Mono, realKey: PublicKey, data: Uint8Array): number | undefined;
-  sendLossy(now: Mono, realKey: PublicKey, data: Uint8Array): boolean;
-  room(realKey: PublicKey): number;
-  established(realKey: PublicKey): boolean;
-  wake(now: Mono): void;
-  nextWake(): Mono | undefined;
+// Lossless packets that wait for room, as in c-toxcore: file data and custom packets. All others are
+// few, and are taken as long as packet numbers are left.
+const FILE_DATA = 82;
+const FIRST_CUSTOM = 160;
+
+// Ours.
+/** BOUNDED: keys with friends, least recently used goes. */
+const REAL_SHARED_KEYS = 512;
+/** BOUNDED: bytes that all sessions together store out of order. */
+const STORE_BUDGET = 96 * 1024 * 1024;
+
+/**
+ * All sessions of one identity (spec: net_crypto). BOUNDED: at most one connection per friend.
+ * Packets are accepted only from the channel that the handshake came from.
+ */
+export class NetCrypto {
+  readonly #deps: NetCryptoDeps;
+  readonly #hooks: NetCryptoHooks;
+  readonly #env: Env;
+  readonly #cookies: CookieJar;
+  readonly #limit = new CookieLimit();
+  readonly #realShared: SharedKeys;
+  readonly #owner: ConnectionOwner;
+  readonly #byKey = new Map<KeyId, Connection>();
+  readonly #byChannel = new Map<Channel, Connection>();
+
+  constructor(env: Env, deps: NetCryptoDeps, hooks: NetCryptoHooks) {
+    this.#env = env;
+    this.#deps = deps;
+    this.#hooks = hooks;
+    this.#cookies = new CookieJar(env);
+    this.#realShared = new SharedKeys(deps.realKeys.secretKey, REAL_SHARED_KEYS);
+    this.#owner = this.#makeOwner();
+  }
+
+  /** True if the kind of packet is ours: 18, 19, 1a, 1b. */
+  handle(now: Mono, from: Endpoint, data: Uint8Array): boolean {
+    switch (data[0]) {
+      case CRYPTO_DATA:
+        this.#byChannel.get(from)?.handleData(now, data);
+        return true;
+      case COOKIE_REQUEST:
+        this.#answerCookieRequest(now, from, data);
+        return true;
+      case COOKIE_RESPONSE:
+        this.#byChannel.get(from)?.handleCookieResponse(now, data);
+        return true;
+      case HANDSHAKE:
+        this.#handleHandshake(now, from, data);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /**
+   * Starts an attempt, or starts anew if the DHT key is another one than before (the old session is
+   * then lost). Without an endpoint it waits, without limit, for `setEndpoint`.
+   */
+  connect(now: Mono, realKey: PublicKey, dhtKey: PublicKey, endpoint?: Endpoint): void {
+    const old = this.#byKey.get(keyId(realKey));
+    if (old && sameBytes(old.dhtKey, dhtKey)) {
+      if (endpoint) this.setEndpoint(now, realKey, endpoint);
+      return;
+    }
+    if (old) this.#drop(old);
+    const connection = this.#add(realKey, dhtKey);
+    if (endpoint) this.#setChannel(now, connection, endpoint, false);
+    connection.requestCookie(now);
+  }
+
+  /** A direct address was found; what waits for it is sent at once. No effect on an established session. */
+  setEndpoint(now: Mono, realKey: PublicKey, endpoint: Endpoint): void {
+    const connection = this.#byKey.get(keyId(realKey));
+    if (connection && connection.state !== 'established') this.#setChannel(now, connection, endpoint, false);
+  }
+
+  /** Ends session or attempt; an open session is killed at the peer too. */
+  close(_now: Mono, realKey: PublicKey): void {
+    const connection = this.#byKey.get(keyId(realKey));
+    if (connection) this.#drop(connection);
+  }
+
+  closeAll(_now: Mono): void {
+    for (const connection of [...this.#byKey.values()]) this.#drop(connection);
+  }
+
+  /**
+   * Queues one packet (id 16..191 and body, up to 1373 bytes; copied) and returns its number.
+   * Undefined if not established, or if there is no room: file data (82) and custom packets (160 and
+   * up) heed `room`, all others only the 32768 numbers. Throws RangeError for a wrong id or length.
+   */
+  sendLossless(now: Mono, realKey: PublicKey, data: Uint8Array): number | undefined {
+    const id = checkedId(data, FIRST_LOSSLESS, FIRST_LOSSY - 1);
+    const bulk = id === FILE_DATA || id >= FIRST_CUSTOM;
+    return this.#byKey.get(keyId(realKey))?.sendLossless(now, data, bulk);
+  }
+
+  /** Id 192..254 and body, up to 1373 bytes. False if not established. */
+  sendLossy(_now: Mono, realKey: PublicKey, data: Uint8Array): boolean {
+    checkedId(data, FIRST_LOSSY, LAST_LOSSY);
+    return this.#byKey.get(keyId(realKey))?.sendLossy(data) ?? false;
+  }
+
+  /** Bulk packets that would be taken now. 0 arms `onWritable`. */
+  room(realKey: PublicKey): number {
+    return this.#byKey.get(keyId(realKey))?.room() ?? 0;
+  }
+
+  established(realKey: PublicKey): boolean {
+    return this.#byKey.get(keyId(realKey))?.state === 'established';
+  }
+
+  /** Where the session's packets go. Undefined while nothing is known. */
+  endpoint(realKey: PublicKey): Endpoint | undefined {
+    return this.#byKey.get(keyId(realKey))?.channel;
+  }
+
+  /** When a valid packet last came over the session's channel (UDP_DIRECT_TIMEOUT is 8 s). */
+  heardAt(realKey: PublicKey): Mono | undefined {
+    return this.#byKey.get(keyId(realKey))?.heardAt;
+  }
+
+  wake(now: Mono): void {
+    for (const connection of this.#byKey.values()) if (connection.wakeAt <= now) connection.wake(now);
+  }
+
+  nextWake(): Mono | undefined {
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const connection of this.#byKey.values()) if (connection.wakeAt < earliest) earliest = connection.wakeAt;
+    return earliest === Number.POSITIVE_INFINITY ? undefined : earliest;
+  }
+
+  /** Keeps no state: all that we need later is in the cookie. */
+  #answerCookieRequest(now: Mono, from: Channel, data: Uint8Array): void {
+    const dhtKey = cookieRequestSender(data);
+    if (!dhtKey || sameBytes(dhtKey, this.#deps.dhtKeys.publicKey)) return;
+    const keys = this.#deps.dhtSharedKeys;
+    if (!this.#limit.allows(now, endpointAddress(from), !keys.has(dhtKey))) return;
+    const shared = keys.get(dhtKey);
+    const request = shared && openCookieRequest(shared, data);
+    if (!request) return;
+    const cookie = this.#cookies.issue(now, request.realKey, dhtKey);
+    this.#deps.send(from, encodeCookieResponse(shared, randomNonce(this.#env), cookie, request.echo));
+  }
+
+  #handleHandshake(now: Mono, from: Channel, data: Uint8Array): void {
+    const outer = handshakeCookie(data);
+    const cookie = outer && this.#cookies.open(now, outer);
+    if (!cookie || sameBytes(cookie.realKey, this.#deps.realKeys.publicKey)) return;
+    if (!this.#hooks.isFriend(cookie.realKey)) return;
+    const shared = this.#realShared.get(cookie.realKey);
+    const content = shared && openHandshake(shared, data);
+    if (!content) return;
+    const old = this.#byKey.get(keyId(cookie.realKey));
+    if (old && (old.knowsHandshake(content) || cookie.issued < old.cookieIssued)) return; // a repeat or a replay
+    if (old && old.state !== 'established' && sameBytes(old.dhtKey, cookie.dhtKey)) {
+      this.#setChannel(now, old, from, true);
+      old.acceptHandshake(now, content, cookie.issued);
+      return;
+    }
+    this.#acceptNew(now, from, cookie, content, old);
+  }
+
+  /** The peer opens a connection that is not the `old` one: it started anew, or we knew of none. */
+  #acceptNew(now: Mono, from: Channel, cookie: Cookie, content: HandshakeContent, old: Connection | undefined): void {
+    const wasEstablished = old?.state === 'established';
+    if (old) this.#forget(old);
+    const connection = this.#add(cookie.realKey, cookie.dhtKey);
+    this.#setChannel(now, connection, from, true);
+    connection.acceptHandshake(now, content, cookie.issued);
+    if (!old || !sameBytes(old.dhtKey, cookie.dhtKey)) this.#hooks.onDhtKey(now, connection.realKey, cookie.dhtKey);
+    old?.discard();
+    if (wasEstablished) this.#hooks.onClosed(now, connection.realKey);
+  }
+
+  #add(realKey: PublicKey, dhtKey: PublicKey): Connection {
+    const connection = new Connection(this.#owner, realKey, dhtKey, this.#deps.firstNumber);
+    this.#byKey.set(keyId(realKey), connection);
+    return connection;
+  }
+
+  /** `proven`: a handshake came from there, so whoever used the channel before is gone. */
+  #setChannel(now: Mono, connection: Connection, channel: Channel, proven: boolean): void {
+    const user = this.#byChannel.get(channel);
+    if (user && user !== connection) {
+      if (user.state === 'established' && !proven) return;
+      user.channel = undefined;
+    }
+    if (connection.channel !== undefined) this.#byChannel.delete(connection.channel);
+    this.#byChannel.set(channel, connection);
+    connection.setChannel(now, channel);
+  }
+
+  #drop(connection: Connection): void {
+    this.#forget(connection);
+    connection.close();
+  }
+
+  #forget(connection: Connection): void {
+    const id = keyId(connection.realKey);
+    if (this.#byKey.get(id) === connection) this.#byKey.delete(id);
+    const { channel } = connection;
+    if (channel !== undefined && this.#byChannel.get(channel) === connection) this.#byChannel.delete(channel);
+  }
+
+  #makeOwner(): ConnectionOwner {
+    const { realKeys, dhtKeys, dhtSharedKeys, send } = this.#deps;
+    const hooks = this.#hooks;
+    return {
+      env: this.#env,
+      realKeys,
+      dhtKeys,
+      opener: new CryptoDataOpener(),
+      budget: new StoreBudget(STORE_BUDGET),
+      send,
+      issueCookie: (now, realKey, dhtKey) => this.#cookies.issue(now, realKey, dhtKey),
+      realShared: (key): SharedKey | undefined => this.#realShared.get(key),
+      dhtShared: (key): SharedKey | undefined => dhtSharedKeys.get(key),
+      established: (now, c) => hooks.onEstablished(now, c.realKey),
+      ended: (now, c) => {
+        this.#forget(c);
+        hooks.onClosed(now, c.realKey);
+      },
+      lossless: (now, c, data) => hooks.onLossless(now, c.realKey, data),
+      lossy: (now, c, data) => hooks.onLossy(now, c.realKey, data),
+      acknowledged: (now, c, upTo) => hooks.onAcknowledged(now, c.realKey, upTo),
+      writable: (now, c) => hooks.onWritable(now, c.realKey),
+    };
+  }
+}
+
+function checkedId(data: Uint8Array, first: number, last: number): number {
+  const id = data[0] ?? 0;
+  if (id < first || id > last || data.length > MAX_CRYPTO_DATA_SIZE) {
+    throw new RangeError(`a packet of ${data.length} bytes with id ${id}`);
+  }
+  return id;
 }
