@@ -10,11 +10,7 @@ import type { OnionPaths } from './paths.ts';
 // c-toxcore.
 /** MAX_ONION_CLIENTS: nodes watched for a friend's announce. */
 const SEARCH_NODES = 8;
-/** ANNOUNCE_FRIEND_NEW_INTERVAL, in the first five rounds of four requests; ms. */
-const NEW_INTERVAL = 3_000;
-const NEW_ROUNDS = 5;
-const REQUESTS_PER_ROUND = SEARCH_NODES / 2;
-/** ANNOUNCE_FRIEND_MAX_INTERVAL, after doubling; ms. */
+/** ANNOUNCE_FRIEND_MAX_INTERVAL: longest back-off; ms. */
 const MAX_INTERVAL = 3_600_000;
 /** ONION_DHTPK_SEND_INTERVAL; ms. */
 const TELL_INTERVAL = 30_000;
@@ -27,8 +23,15 @@ const REQUEST_INTERVAL = 5_000;
 /** The first repeats of what the friend may have missed: after 3, 6, 12 s; ms. */
 const FIRST_TELL_INTERVAL = 3_000;
 const MAX_REQUEST_INTERVAL = 600_000;
-/** The first repeats of a lookup that got no answer: after 1, then 2 s. */
+/** Repeats of a lookup that got no answer: after 1, then 2 s. */
 const FIRST_RETRY = 1_000;
+/**
+ * A node is asked again after 0.3 s, and then later and later: at first half, after six seconds all
+ * of the time that the search has lasted. Two friends who start together meet within a second; in
+ * the long run this is c-toxcore's doubling.
+ */
+const FIRST_INTERVAL = 300;
+const EARLY_PHASE = 6_000;
 /** More haste than this is ignored; ms. */
 const HURRY_INTERVAL = 3_000;
 
@@ -58,10 +61,8 @@ export class FriendSearch {
   readonly #hooks: FriendSearchHooks;
   /** BOUNDED: a subset of the lookup's nodes. */
   readonly #mailboxes = new Map<KeyId, Mailbox>();
-  #round = 0;
-  #requests = 0;
+  #started: Mono = Number.NEGATIVE_INFINITY;
   #lastAsked: Mono = Number.NEGATIVE_INFINITY;
-  #hurriedAt: Mono = Number.NEGATIVE_INFINITY;
 
   constructor(deps: LookupDeps, friend: PublicKey, paths: OnionPaths, hooks: FriendSearchHooks) {
     this.#hooks = hooks;
@@ -81,10 +82,9 @@ export class FriendSearch {
 
   /** Forgets the back-off: searches and repeats our DHT key as if the friend were new. */
   hurry(now: Mono): void {
-    if (now - this.#hurriedAt < HURRY_INTERVAL) return;
-    this.#hurriedAt = now;
-    this.#round = 0;
-    this.#requests = 0;
+    if (now - this.#started < HURRY_INTERVAL) return;
+    this.#started = now;
+    this.#lastAsked = now;
     for (const near of this.lookup.near.values()) {
       if (now - near.heardAt > STORED_LIFETIME) this.#drop(near);
     }
@@ -123,17 +123,17 @@ export class FriendSearch {
     return next;
   }
 
-  #interval(): number {
-    if (this.#round <= NEW_ROUNDS) return NEW_INTERVAL;
-    return Math.min(MAX_INTERVAL, 1000 * 2 ** (this.#round - 2));
+  /** How long to wait after a request sent at `at`. */
+  #interval(at: Mono): number {
+    const age = at - this.#started;
+    return age < EARLY_PHASE ? FIRST_INTERVAL + age / 2 : Math.min(MAX_INTERVAL, age);
   }
 
   #askDue(near: NearNode): Mono {
-    const interval = this.#interval();
-    if (this.#round <= NEW_ROUNDS) {
-      return near.askedAt + (near.unanswered === 0 ? interval : FIRST_RETRY * 2 ** (near.unanswered - 1));
-    }
-    return Math.max(near.askedAt + interval, this.#lastAsked + interval / REQUESTS_PER_ROUND);
+    if (near.unanswered > 0) return near.askedAt + FIRST_RETRY * 2 ** (near.unanswered - 1);
+    const due = near.askedAt + this.#interval(near.askedAt);
+    if (this.#lastAsked - this.#started < EARLY_PHASE) return due;
+    return Math.max(due, this.#lastAsked + this.#interval(this.#lastAsked) / SEARCH_NODES); // not all at once
   }
 
   #ask(now: Mono, near: NearNode): void {
@@ -141,8 +141,6 @@ export class FriendSearch {
     near.askedAt = now;
     near.unanswered++;
     this.#lastAsked = now;
-    this.#requests++;
-    if (this.#requests % REQUESTS_PER_ROUND === 0) this.#round++;
   }
 
   #onAnswer(now: Mono, near: NearNode, answer: AnnounceResponsePlain): void {
