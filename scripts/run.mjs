@@ -7,6 +7,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { watchNpmParent } from '../packages/toxmail/bin/parent-watch.mjs';
 import { install, projectNode } from './install.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -36,6 +37,8 @@ if (!Object.hasOwn(tasks, name)) {
   console.error(`usage: node scripts/run.mjs ${Object.keys(tasks).join('|')} [arguments]`);
   process.exit(2);
 }
+// Leaving closes the IPC channel, which ends a program that runs.
+if (programs.has(name)) watchNpmParent(() => process.exit(1));
 try {
   await install(root);
   const node = projectNode(root);
@@ -58,16 +61,9 @@ function run(node, command, isProgram) {
   const pass = (signal) => child.kill(signal);
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, pass);
-  const parent = process.ppid;
-  // npm passes signals on, but cannot when it is killed by SIGKILL: then its place is taken by another parent.
-  const watch = isProgram && process.env.npm_lifecycle_event ? setInterval(leaveWithParent, 500) : undefined;
-  function leaveWithParent() {
-    if (process.ppid !== parent) process.exit(1); // closes the IPC channel, which ends the child
-  }
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code, signal) => {
-      clearInterval(watch);
       for (const each of signals) process.off(each, pass);
       resolve(code ?? 128 + (constants.signals[signal] ?? 0));
     });

@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UserError } from '../base/user-error.ts';
+import { configFrom, dataFolder, readConfigFile } from '../daemon/config.ts';
+import { VERSION } from '../daemon/version.ts';
+import { type ParsedArguments, parseArguments } from './arguments.ts';
+import { helpText } from './commands.ts';
+import { askDaemon } from './control-client.ts';
+import { render } from './render.ts';
+import { UsageError } from './usage-error.ts';
+
+const STATUS_POLL_MS = 200;
+
+/** The whole command line. Resolves to the exit status: 0, 1 it could not be done, 2 wrong usage. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(parseArguments(argv));
+  } catch (error) {
+    if (!(error instanceof UserError || error instanceof UsageError)) throw error;
+    process.stderr.write(`toxmail: ${error.message.replace(/\s*\n\s*/g, ' ')}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+async function dispatch(parsed: ParsedArguments): Promise<number> {
+  if (parsed.version) {
+    process.stdout.write(`${VERSION}\n`);
+    return 0;
+  }
+  if (parsed.help) {
+    process.stdout.write(helpText(parsed.command.name === 'run' ? undefined : parsed.command));
+    return 0;
+  }
+  const dataDir = dataFolder(parsed.data);
+  const { command } = parsed;
+  if (command.kind === 'process') {
+    // Loaded only here: the commands below need neither the mail servers nor Tox, and start faster without.
+    const { runDaemon, runBootstrap } = await import('../daemon/lifecycle.ts');
+    const config = configFrom(command.name === 'run' ? readConfigFile(dataDir) : {}, parsed.flags);
+    return command.name === 'run' ? runDaemon(dataDir, config) : runBootstrap(dataDir, config);
+  }
+  const result =
+    parsed.wait === undefined ? await ask(dataDir, parsed) : await waitForTox(dataDir, parsed, parsed.wait);
+  process.stdout.write(parsed.json ? `${JSON.stringify(result, null, 2)}\n` : render(command.name, result));
+  return 0;
+}
+
+/** Asks the daemon; without one, opens the data folder for the one command. */
+async function ask(dataDir: string, { command, args }: ParsedArguments): Promise<unknown> {
+  const request = { command: command.name, args };
+  const answer = await askDaemon(dataDir, request);
+  if (answer) return answer.result;
+  const { runStopped } = await import('../daemon/stopped.ts');
+  return runStopped(dataDir, request, () => askDaemon(dataDir, request));
+}
+
+interface StatusResult {
+  accounts: { name: string; tox: { connection: string } }[];
+}
+
+async function waitForTox(dataDir: string, { command, args }: ParsedArguments, seconds: number): Promise<unknown> {
+  const deadline = performance.now() + seconds * 1000;
+  for (;;) {
+    const answer = await askDaemon(dataDir, { command: command.name, args });
+    const status = answer?.result as StatusResult | undefined;
+    const apart = status?.accounts.filter((account) => account.tox.connection === 'none') ?? [];
+    if (status && apart.length === 0) return status;
+    if (performance.now() >= deadline) {
+      if (!status) throw new UserError(`No daemon answered within ${seconds} s. Start it with: toxmail run`);
+      const names = apart.map((account) => account.name).join(', ');
+      throw new UserError(
+        `The daemon runs, but is not connected to Tox after ${seconds} s (account ${names}). ` +
+          'Give it a node to start from: toxmail run --bootstrap HOST:PORT:KEY',
+      );
+    }
+    await sleep(Math.min(STATUS_POLL_MS, Math.max(1, deadline - performance.now())));
+  }
+}

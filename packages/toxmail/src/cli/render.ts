@@ -1,0 +1,133 @@
+/**
+ * Results for people. Each function takes what `--json` would print. Texts that came from others (friend requests,
+ * names, reasons) are shown without control characters: they could play tricks with the terminal.
+ */
+type Row = Readonly<Record<string, unknown>>;
+
+const RENDERERS: Readonly<Record<string, (result: never) => string[]>> = {
+  status: renderStatus,
+  'account add': (row: Row) => [
+    `Account:  ${row.name}`,
+    `Password: ${row.password}   (shown only this once)`,
+    `Address:  ${row.address}`,
+    `Tox ID:   ${row.toxId}`,
+  ],
+  'account list': (rows: Row[]) =>
+    table(rows, ['name', 'address'], 'No account yet. Make one: toxmail account add NAME'),
+  'account password': (row: Row) => [`The password of ${row.name} is now: ${row.password}   (shown only this once)`],
+  'account remove': (row: Row) => [`Account ${row.name} is removed. Its mail and identity are kept in ${row.keptIn}`],
+  address: (row: Row) => [
+    'Give one of these to people who want to write to you:',
+    ...(row.addresses as string[]).map((each) => `  ${each}`),
+    `  ${row.toxId}   (Tox ID, for any Tox program)`,
+  ],
+  'contact add': (row: Row) => [
+    row.state === 'contact'
+      ? `${row.name} is a contact now.`
+      : `${row.name} is in the contact book. You can exchange mail as soon as they have added you, too.`,
+  ],
+  'contact list': (rows: Row[]) =>
+    table(
+      rows.map((row) => ({ ...row, seen: seen(row) })),
+      ['account', 'name', 'state', 'seen', 'address'],
+      'No contacts yet. Add one: toxmail contact add NAME ADDRESS',
+    ),
+  'contact show': (row: Row) => [
+    `Name:     ${row.name}   (write to ${row.name}@tox)`,
+    `Address:  ${row.address}`,
+    `Key:      ${row.publicKey}`,
+    `E-mail:   ${(row.emails as string[]).join(', ') || '-'}`,
+    `State:    ${row.state === 'contact' ? 'contact' : 'requested; waiting until they have added you, too'}`,
+    `Seen:     ${seen(row)}`,
+  ],
+  'contact remove': (row: Row) => [`${row.name} is no contact any more.`],
+  'request list': (rows: Row[]) =>
+    table(
+      rows.map((row) => ({ ...row, received: time(row.receivedAt) })),
+      ['account', 'publicKey', 'received', 'message'],
+      'No friend requests.',
+    ),
+  'request accept': (row: Row) => [`${row.name} is a contact now. Write to ${row.name}@tox`],
+  'request reject': () => ['The request is forgotten.'],
+  'queue list': (rows: Row[]) =>
+    table(
+      rows.map((row) => ({ ...row, id: String(row.id).slice(0, 12), progress: progress(row), why: reason(row) })),
+      ['id', 'account', 'to', 'state', 'progress', 'attempts', 'why'],
+      'No mail is waiting.',
+    ),
+  'queue retry': (row: Row) => [`Trying ${row.to} again.`],
+  'queue cancel': (row: Row) => [`The mail to ${row.to} is given up.`],
+  node: (rows: Row[]) => rows.map((row) => nodeLine(row)),
+};
+
+export function render(command: string, result: unknown): string {
+  const lines = RENDERERS[command]?.(result as never) ?? [JSON.stringify(result, null, 2)];
+  return lines.map((line) => `${printable(line)}\n`).join('');
+}
+
+/** `HOST:PORT:KEY`. */
+export function nodeLine(row: Row): string {
+  const host = String(row.host);
+  return `${host.includes(':') ? `[${host}]` : host}:${row.port}:${row.publicKey}`;
+}
+
+function renderStatus(status: Row): string[] {
+  if (status.pid === null) return ['Not running. Start it with: toxmail run', ...accountLines(status)];
+  const listeners = Object.entries(status.listeners as Record<string, { host: string; port: number }>);
+  return [
+    `Toxmail ${status.version}, process ${status.pid}, data in ${status.dataDir}`,
+    ...listeners.map(([name, at]) => `  ${name.toUpperCase().padEnd(6)} ${at.host} port ${at.port}`),
+    ...accountLines(status),
+  ];
+}
+
+function accountLines(status: Row): string[] {
+  const accounts = status.accounts as { name: string; address: string; tox: Row; contacts: Row }[];
+  const queue = status.queue as Row;
+  return [
+    ...accounts.map(
+      ({ name, address, tox, contacts }) =>
+        `  ${name} <${address}>: ${tox.connection === 'none' ? 'not connected to Tox' : `connected over ${tox.connection}`}` +
+        `, ${contacts.online} of ${contacts.total} contacts online`,
+    ),
+    `  queue: ${queue.waiting} waiting, ${queue.sending} being sent, ${queue.failed} failed`,
+  ];
+}
+
+function table(rows: readonly Row[], names: readonly string[], empty: string): string[] {
+  if (rows.length === 0) return [empty];
+  const cells = [
+    names.map((name) => name.toUpperCase()),
+    ...rows.map((row) => names.map((name) => String(row[name] ?? '-'))),
+  ];
+  const widths = names.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)));
+  return cells.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+function seen(row: Row): string {
+  if (row.online) return 'online';
+  return row.lastSeen === null ? 'never' : time(row.lastSeen);
+}
+
+function time(unixMs: unknown): string {
+  return new Date(Number(unixMs)).toISOString().slice(0, 16).replace('T', ' ');
+}
+
+function progress(row: Row): string {
+  return `${row.sent}/${row.size}`;
+}
+
+function reason(row: Row): string {
+  const why = row.reason as { code: string; text: string } | null;
+  return why ? `${why.code} ${why.text}` : '-';
+}
+
+function printable(line: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the point
+  return line.replace(/[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, ' ');
+}

@@ -1,0 +1,68 @@
+import { addressForms } from '../contacts/address.ts';
+import type { Account } from '../store/accounts.ts';
+import type { Config } from './config.ts';
+
+export interface ScreenFacts {
+  readonly dataDir: string;
+  readonly listeners: Readonly<Record<string, { host: string; port: number }>>;
+  readonly accounts: readonly Account[];
+  readonly config: Config;
+}
+
+/** Printed once, when the data folder was made: all that one needs to set up a mail program. */
+export function firstScreen(facts: ScreenFacts, first: { name: string; password: string }): string {
+  const account = facts.accounts.find((each) => each.name === first.name);
+  const address = account?.toxId ? addressForms(account.toxId)[0] : '';
+  return lines(
+    'Toxmail is running. This is your new address; give it to people who want to write to you:',
+    '',
+    `    ${address}`,
+    `    Tox ID  ${account?.toxId ?? ''}`,
+    '',
+    'Set up your mail program (Thunderbird: manual configuration, no encryption, normal password):',
+    '',
+    ...listenerLines(facts),
+    `    user      ${first.name}`,
+    `    password  ${first.password}      (shown only this once)`,
+    '',
+    'Add a friend, who must add you as well:',
+    '',
+    '    npx toxmail contact add NAME ADDRESS',
+    '',
+    ...common(facts),
+  );
+}
+
+/** Printed at each later start. */
+export function laterScreen(facts: ScreenFacts): string {
+  return lines(
+    'Toxmail is running.',
+    '',
+    ...facts.accounts.map(({ name, toxId }) => `    ${name}  ${toxId ? addressForms(toxId)[0] : ''}`),
+    '',
+    ...listenerLines(facts),
+    '',
+    'Forgot a password? npx toxmail account password NAME',
+    ...common(facts),
+  );
+}
+
+function listenerLines({ listeners }: ScreenFacts): string[] {
+  return Object.entries(listeners).map(
+    ([name, { host, port }]) => `    ${name.toUpperCase().padEnd(8)}  server ${host}, port ${port}`,
+  );
+}
+
+function common({ dataDir, config }: ScreenFacts): string[] {
+  const lonely = config.bootstrap.length === 0;
+  return [
+    ...(lonely
+      ? ['No node to start from is set, so only people who start from this node can be reached (--bootstrap).']
+      : []),
+    `Everything is kept in ${dataDir}. Ctrl-C stops Toxmail.`,
+  ];
+}
+
+function lines(...all: string[]): string {
+  return `${all.join('\n')}\n`;
+}
