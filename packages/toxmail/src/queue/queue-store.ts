@@ -37,6 +37,18 @@ export interface QueueRow {
   readonly expiresAt: number;
 }
 
+/** How a recipient's delivery ended. */
+export interface Finish {
+  readonly state: 'delivered' | 'failed';
+  /** The last thing that the other side or we had to say. */
+  readonly status: MailStatus | undefined;
+  /** Bytes. */
+  readonly sent: number;
+  readonly attempts: number;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
 const SELECT = `SELECT r.*, m.message_id, m.sender, m.spool, m.size, m.digest, m.queued_at, m.expires_at
   FROM recipients r JOIN mails m ON m.id = r.mail`;
 
@@ -79,18 +91,13 @@ export class QueueStore {
   }
 
   /** False if it was finished already. */
-  finish(
-    id: string,
-    state: 'delivered' | 'failed',
-    status: MailStatus | undefined,
-    sent: number,
-    now: number,
-  ): boolean {
-    const sql = `UPDATE recipients SET state = ?, sent = ?, reply = ?, enhanced = ?, text = ?, finished_at = ?
-      WHERE id = ? AND state = 'waiting'`;
+  finish(id: string, end: Finish): boolean {
+    const sql = `UPDATE recipients SET state = ?, sent = ?, attempts = ?, reply = ?, enhanced = ?, text = ?,
+      finished_at = ? WHERE id = ? AND state = 'waiting'`;
+    const { reply = null, enhanced = null, text = null } = end.status ?? {};
     const { changes } = this.#db
       .prepare(sql)
-      .run(state, sent, status?.reply ?? null, status?.enhanced ?? null, status?.text ?? null, now, id);
+      .run(end.state, end.sent, end.attempts, reply, enhanced, text, end.now, id);
     return changes === 1;
   }
 

@@ -84,7 +84,7 @@ export class Queue {
     this.#housekeeping();
     for (const lane of this.#lanes.values()) {
       lane.timer?.();
-      for (const job of lane.jobs.values()) job.abort.abort();
+      for (const job of lane.jobs.values()) job.abort.abort('stopping');
     }
     await Promise.allSettled(this.#running);
   }
@@ -144,7 +144,7 @@ export class Queue {
 
   counts(): { waiting: number; sending: number; failed: number } {
     const { waiting, failed } = this.#store.counts();
-    return { waiting: waiting - this.#jobs, sending: this.#jobs, failed };
+    return { waiting: Math.max(0, waiting - this.#jobs), sending: this.#jobs, failed };
   }
 
   /** Tries now, if the recipient can be reached. `id` may be cut short while it is still unique. Throws UserError. */
@@ -199,10 +199,11 @@ export class Queue {
       lane.settled(row.id);
       this.#jobs--;
       this.onChange(row.id);
-      this.#pump(lane);
-      for (const starved of [...this.#starved].slice(0, 1)) {
-        this.#starved.delete(starved);
-        this.#pump(starved);
+      this.#starved.add(lane); // behind those that wait longer
+      for (const next of [...this.#starved]) {
+        this.#starved.delete(next);
+        this.#pump(next);
+        if (this.#jobs >= JOBS_MAX) break;
       }
     }
   }
@@ -240,7 +241,7 @@ export class Queue {
     const { row, sent } = job;
     const { db, log, scheduler } = this.#deps;
     if (outcome.kind === 'delivered') {
-      await this.#finish(row, 'delivered', row.status, row.size);
+      await this.#finish(row, 'delivered', row.status, row.size, row.attempts + 1);
       log.info('queue.delivered', { mail: row.id, size: row.size });
       return;
     }
@@ -253,7 +254,7 @@ export class Queue {
     const attempts = row.attempts + 1;
     const reason = hardened(attempts, outcome.status);
     if (!isTemporary(reason)) {
-      await this.#fail(row, reason, sent);
+      await this.#fail(row, reason, sent, attempts);
       return;
     }
     const next = scheduler.unixMs() + backoffMs(attempts, reason);
@@ -263,16 +264,17 @@ export class Queue {
   }
 
   /** For good, with a notice to the sender, written down together: neither can be without the other. */
-  async #fail(row: QueueRow, reason: MailStatus, sent: number): Promise<void> {
+  async #fail(row: QueueRow, reason: MailStatus, sent: number, attempts = row.attempts): Promise<void> {
     const { db, log, scheduler } = this.#deps;
     const now = scheduler.unixMs();
     if (row.sender === '') {
-      await this.#finish(row, 'failed', reason, sent);
+      await this.#finish(row, 'failed', reason, sent, attempts);
     } else {
       const notice = await failureNotice(this.spool, row, reason, now);
       try {
         await db.soon(() => {
-          if (!this.#store.finish(row.id, 'failed', reason, sent, now)) throw new UserError('finished meanwhile');
+          if (!this.#store.finish(row.id, { state: 'failed', status: reason, sent, attempts, now }))
+            throw new UserError('finished meanwhile');
           this.#store.insert(notice.mail, now, now + LIFETIME_DAYS * DAY_MS);
         });
         notice.writer.release();
@@ -294,9 +296,10 @@ export class Queue {
     state: 'delivered' | 'failed',
     reason: MailStatus | undefined,
     sent: number,
+    attempts: number,
   ): Promise<void> {
     const now = this.#deps.scheduler.unixMs();
-    await this.#deps.db.soon(() => this.#store.finish(row.id, state, reason, sent, now));
+    await this.#deps.db.soon(() => this.#store.finish(row.id, { state, status: reason, sent, attempts, now }));
     await this.#removeFile(row);
   }
 
@@ -315,8 +318,8 @@ export class Queue {
     const lane = this.#lane(row.account, row.lane);
     const job = lane.jobs.get(row.id);
     if (!job?.settling) {
-      job?.abort.abort();
-      await this.#finish(row, 'failed', status.cancelled(), job?.sent ?? row.sent);
+      job?.abort.abort('cancelled');
+      await this.#finish(row, 'failed', status.cancelled(), job?.sent ?? row.sent, row.attempts);
     }
     lane.rewind();
     this.onChange(row.id);
@@ -324,7 +327,7 @@ export class Queue {
 
   async #giveUp(account: string, name: string, each: (row: QueueRow) => Promise<void>): Promise<void> {
     const lane = this.#lane(account, name);
-    for (const job of lane.jobs.values()) if (!job.settling) job.abort.abort();
+    for (const job of lane.jobs.values()) if (!job.settling) job.abort.abort('cancelled');
     let cursor = 0;
     for (;;) {
       const rows = this.#store.waiting(account, name, cursor, EXPIRE_BATCH);

@@ -1,0 +1,35 @@
+import type { SMTPServer } from 'smtp-server';
+import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
+import { MailError, type MailStatus, replyText } from '../smtp/mail-error.ts';
+import { status } from '../smtp/status.ts';
+
+/** An error as smtp-server wants it: our own enhanced code stands at the beginning of the text. */
+export function refusal(reason: MailStatus): Error & { responseCode: number } {
+  return Object.assign(new Error(replyText(reason)), { responseCode: reason.reply });
+}
+
+/** Whatever was thrown, as a reply; only MailError's text is for the client. */
+export function refusalOf(error: unknown): Error & { responseCode: number } {
+  return refusal(error instanceof MailError ? error.status : status.localError());
+}
+
+/**
+ * smtp-server derives enhanced codes (RFC 2034) from reply codes alone: every 550 would be a 5.1.1. A text that begins
+ * with a code of its own keeps that one; the others, which are smtp-server's, get the derived one.
+ */
+export class Connection extends SMTPConnection {
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    const own = typeof data === 'string' && /^[245]\.\d{1,3}\.\d{1,3} /.test(data);
+    super.send(code, data, own ? false : context);
+  }
+}
+
+/** What `SMTPServer.connect` does, with our kind of connection. */
+export function connectWithOwnCodes(server: SMTPServer): void {
+  server.connect = (socket, options) => {
+    const connection = new Connection(server, socket, options);
+    server.connections.add(connection);
+    connection.on('error', (error: Error) => server.emit('error', error));
+    connection.init();
+  };
+}

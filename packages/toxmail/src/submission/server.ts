@@ -1,0 +1,174 @@
+import type { AddressInfo } from 'node:net';
+import type { SMTPServerAddress, SMTPServerAuthentication, SMTPServerSession } from 'smtp-server';
+import { SMTPServer } from 'smtp-server';
+import type { Clock } from '../base/clock.ts';
+import { errorField, type Logger } from '../base/log.ts';
+import { verifyPassword } from '../base/password.ts';
+import { canonicalAddress } from '../contacts/address.ts';
+import type { Contacts, Route } from '../contacts/contacts.ts';
+import { localLane, type Queue, toxLane } from '../queue/queue.ts';
+import { MailError } from '../smtp/mail-error.ts';
+import { status } from '../smtp/status.ts';
+import type { Accounts } from '../store/accounts.ts';
+import { type AcceptDeps, acceptMail, type Submission } from './accept.ts';
+import { connectWithOwnCodes, refusal, refusalOf } from './replies.ts';
+
+export interface SubmissionDeps {
+  readonly accounts: Accounts;
+  readonly contacts: Contacts;
+  readonly queue: Queue;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Largest mail, bytes. Default DEFAULT_SIZE_LIMIT. */
+  readonly sizeLimit?: number;
+}
+
+/** product.md: mails up to 50 MB by default. */
+export const DEFAULT_SIZE_LIMIT = 52_428_800;
+/** Ours, above the 100 of RFC 5321 §4.5.3.1.8. */
+const RECIPIENTS_MAX = 500;
+/** Ours: a household's programs and scripts; each may hold a file open. */
+const CLIENTS_MAX = 100;
+/** RFC 5321 §4.5.3.2.7. */
+const IDLE_TIMEOUT_MS = 300_000;
+/** Ours: how long a mail under way may go on when we stop. */
+const CLOSE_TIMEOUT_MS = 2_000;
+/** Ours: wrong passwords on one connection. */
+const LOGIN_FAILURES_MAX = 3;
+/** RFC 5321 §4.5.3.1.4 asks for 512; this leaves room for a long password in base64. */
+const COMMAND_MAX = 4_096;
+
+/** Where mail programs hand in their mail: SMTP submission (RFC 6409) for the accounts of this daemon. */
+export class SubmissionServer {
+  readonly #deps: SubmissionDeps;
+  readonly #accept: AcceptDeps;
+  readonly #server: SMTPServer;
+  readonly #failures = new WeakMap<SMTPServerSession, number>();
+  /** smtp-server keeps the object that it handed to onRcptTo in the envelope. */
+  readonly #routes = new WeakMap<SMTPServerAddress, Route>();
+
+  constructor(deps: SubmissionDeps) {
+    this.#deps = deps;
+    const sizeLimit = deps.sizeLimit ?? DEFAULT_SIZE_LIMIT;
+    this.#accept = {
+      spool: deps.queue.spool,
+      accept: (mail) => deps.queue.accept(mail),
+      canonical: (account, address) => deps.contacts.canonical(account, address),
+      ownAddress: (account) => this.#ownAddress(account),
+      unixMs: () => deps.clock.unixMs(),
+      sizeLimit,
+    };
+    this.#server = new SMTPServer({
+      name: 'toxmail',
+      size: sizeLimit,
+      authMethods: ['PLAIN', 'LOGIN'],
+      // TLS comes with a later step; until then we listen on loopback only.
+      disabledCommands: ['STARTTLS', 'XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL'],
+      hideENHANCEDSTATUSCODES: false,
+      authRequiredMessage: 'Log in first',
+      disableReverseLookup: true,
+      logger: false,
+      maxClients: CLIENTS_MAX,
+      maxRecipients: RECIPIENTS_MAX,
+      maxCommandLength: COMMAND_MAX,
+      socketTimeout: IDLE_TIMEOUT_MS,
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      onAuth: (auth, session, done) => {
+        this.#logIn(auth, session).then(
+          (user) => done(null, { user }),
+          (error) => done(refusalOf(error)),
+        );
+      },
+      onMailFrom: (_address, session, done) => {
+        done(this.#ownAddress(String(session.user)) === undefined ? refusal(status.notReady()) : null);
+      },
+      onRcptTo: (address, session, done) => {
+        try {
+          const found = deps.contacts.resolve(String(session.user), address.address);
+          if (found.ok) this.#routes.set(address, found.route);
+          done(found.ok ? null : refusal(found.status));
+        } catch (error) {
+          this.#failed('smtp.rcpt-failed', error);
+          done(refusalOf(error));
+        }
+      },
+      onData: (stream, session, done) => {
+        acceptMail(this.#accept, this.#submission(session), stream).then(
+          (ids) => {
+            deps.log.info('smtp.accepted', { account: String(session.user), size: stream.byteLength, mail: ids[0] });
+            done(null, `2.6.0 Queued as ${ids[0]?.slice(0, 8)}`);
+          },
+          (error) => {
+            this.#failed('smtp.not-accepted', error);
+            done(refusalOf(error));
+          },
+        );
+      },
+    });
+    connectWithOwnCodes(this.#server);
+    // Clients that break off; what matters was reported where it happened.
+    this.#server.on('error', (error: Error) => deps.log.debug('smtp.connection', { error: errorField(error) }));
+  }
+
+  /** Port 0: any free one. Rejects if the port is taken. */
+  async listen(at: { host: string; port: number }): Promise<{ host: string; port: number }> {
+    const { server } = this.#server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      this.#server.listen(at.port, at.host, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+    const { address, port } = server.address() as AddressInfo;
+    return { host: address, port };
+  }
+
+  /** No new connections; idle ones are told to go, mails under way get CLOSE_TIMEOUT_MS. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const connection of this.#server.connections) {
+      if (!connection.session.envelope?.mailFrom) connection.send(421, '4.3.2 Toxmail is being stopped');
+    }
+    await closed;
+  }
+
+  async #logIn(auth: SMTPServerAuthentication, session: SMTPServerSession): Promise<string> {
+    const account = this.#deps.accounts.find(auth.username ?? '');
+    if ((await verifyPassword(auth.password ?? '', account?.passwordHash)) && account) return account.name;
+    const failures = (this.#failures.get(session) ?? 0) + 1;
+    this.#failures.set(session, failures);
+    this.#deps.log.warn('smtp.bad-login', { client: session.remoteAddress });
+    throw new MailError(failures >= LOGIN_FAILURES_MAX ? status.tooManyLogins() : status.badLogin());
+  }
+
+  #submission(session: SMTPServerSession): Submission {
+    const recipients = new Map<string, Submission['recipients'][number]>();
+    for (const rcpt of session.envelope.rcptTo) {
+      const route = this.#routes.get(rcpt)!;
+      const lane = route.kind === 'tox' ? toxLane(route.publicKey) : localLane(route.account);
+      // Two forms of one address are one recipient, who gets the mail once.
+      const key = JSON.stringify([lane, route.tag]);
+      if (!recipients.has(key)) recipients.set(key, { address: rcpt.address, lane, tag: route.tag });
+    }
+    const { mailFrom } = session.envelope;
+    return {
+      account: String(session.user),
+      sender: mailFrom ? mailFrom.address : '',
+      recipients: [...recipients.values()],
+    };
+  }
+
+  #ownAddress(account: string): string | undefined {
+    const toxId = this.#deps.accounts.get(account)?.toxId;
+    return toxId === undefined ? undefined : canonicalAddress(toxId);
+  }
+
+  /** Refusals are ordinary; failures of ours carry their cause. */
+  #failed(id: string, error: unknown): void {
+    const cause = error instanceof MailError ? error.cause : error;
+    if (cause === undefined)
+      this.#deps.log.info(id, { reason: error instanceof MailError ? error.status.enhanced : '' });
+    else this.#deps.log.error(id, { error: errorField(cause) });
+  }
+}
