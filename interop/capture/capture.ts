@@ -92,6 +92,20 @@ class Capture {
     return plain;
   }
 
+  /** Plain text of 00, 01, 02, 04. */
+  dhtPlain(d: Datagram): Buffer {
+    return Buffer.from(
+      this.open(this.dhtKey(d.to), d.data.subarray(1, 33), d.data.subarray(33, 57), d.data.subarray(57)),
+    );
+  }
+
+  /** Plain text of 20, whoever it is on its way to. */
+  requestPlain({ data }: Datagram): Buffer {
+    return Buffer.from(
+      this.open(data.subarray(1, 33), data.subarray(33, 65), data.subarray(65, 89), data.subarray(89)),
+    );
+  }
+
   /** The random 32 bytes that open this box as a symmetric key. */
   symmetric(nonce: Uint8Array, box: Uint8Array): string {
     for (const secret of this.#secrets) {
@@ -139,7 +153,8 @@ function dht(c: Capture): unknown {
   const bySize = new Map<number, Datagram>();
   for (const d of c.of(0x04, (o) => !o.lost)) if (!bySize.has(d.data.length)) bySize.set(d.data.length, d);
   const lookups = [...bySize.values()].map((answer) => {
-    const ask = c.of(0x02, (d) => d.from === answer.to && d.to === answer.from && d.at <= answer.at - 20).at(-1)!;
+    const id = c.dhtPlain(answer).subarray(-8);
+    const ask = c.of(0x02, (d) => d.to === answer.from && id.equals(c.dhtPlain(d).subarray(-8)))[0]!;
     return { request: show(ask), response: show(answer) };
   });
 
@@ -148,14 +163,10 @@ function dht(c: Capture): unknown {
     const d = c.of(0x20, (o) => size(o.data.length) && people.some(([key]) => key === hex(o.data.subarray(1, 33))))[0]!;
     return { ...show(d), receiver: people.find(([key]) => key === hex(d.data.subarray(1, 33)))![1]! };
   };
-  const natRequest = c.of(0x20, (d) => d.data.length === 115)[0]!;
-  const natResponse = c.of(
-    0x20,
-    (d) =>
-      d.data.length === 115 &&
-      d.data.subarray(1, 33).equals(natRequest.data.subarray(33, 65)) &&
-      d.at > natRequest.at + 30,
-  )[0]!;
+  const natPings = c.of(0x20, (d) => d.data.length === 115);
+  const natRequest = natPings.find((d) => c.requestPlain(d)[1] === 0)!;
+  const natId = c.requestPlain(natRequest).subarray(2);
+  const natResponse = natPings.find((d) => c.requestPlain(d)[1] === 1 && natId.equals(c.requestPlain(d).subarray(2)))!;
   const used = [ping, pong].map(show);
   return {
     nodes: c.describe(c.nodes.map((n) => n.node)),
@@ -227,14 +238,9 @@ function answer(c: Capture, from: string, block: Uint8Array, since: number): Dat
 }
 
 function onion(c: Capture): unknown {
-  const names = new Set<string>();
   const keys = new Map<string, string>();
   const blocks = new Map<string, string>();
   const note = (publicKey: Uint8Array) => keys.set(hex(publicKey), hex(c.secretOf(publicKey)));
-  const record = (d: Datagram) => {
-    for (const name of [d.from, d.to]) names.add(name);
-    return show(d);
-  };
 
   const announce = (owner: string, wanted: (status: number, nodes: number, own: boolean) => boolean) => {
     for (const first of c.of(0x80, (d) => d.from === owner && !d.lost && d.data.length === 403)) {
@@ -251,7 +257,7 @@ function onion(c: Capture): unknown {
       const asked = c.open(key, c.dhtKey(way.request.to), request.subarray(1, 25), request.subarray(57, RETURN_3));
       if (asked.subarray(64, 96).some((x) => x !== 0)) note(asked.subarray(64, 96));
       if (plain[0] === 1) note(plain.subarray(1, 33));
-      return { ...layers(way), response: back.map(record), status: plain[0] };
+      return { ...layers(way), response: back.map(show), status: plain[0] };
     }
     throw new Error('no such announce');
   };
@@ -268,7 +274,7 @@ function onion(c: Capture): unknown {
       const block = d.data.subarray(d.data.length - size);
       blocks.set(d.from, c.symmetric(block.subarray(0, 24), block.subarray(24)));
     }
-    return { forward: way.forward.map(record), request: record(way.request) };
+    return { forward: way.forward.map(show), request: show(way.request) };
   };
 
   const data = (owner: string, receiver: string, id: number) => {
@@ -295,7 +301,7 @@ function onion(c: Capture): unknown {
       const inner = c.open(real, outer.subarray(0, 32), forwarded.subarray(0, 24), outer.subarray(32));
       if (inner[0] !== id) continue;
       note(temporary);
-      return { ...layers(way), response: back.map(record), receiver, dataKey };
+      return { ...layers(way), response: back.map(show), receiver, dataKey };
     }
     throw new Error(`no onion data with id ${id}`);
   };
@@ -309,7 +315,7 @@ function onion(c: Capture): unknown {
     dhtKey: data('alice', 'bob', 0x9c),
   };
   return {
-    nodes: c.describe(names),
+    nodes: c.describe(c.nodes.map((n) => n.node)),
     /** public → secret: path keys, temporary keys, data keys. */
     keys: Object.fromEntries(keys),
     /** node → the symmetric key of its return blocks. */
