@@ -208,7 +208,7 @@ export class CryptoDataOpener {
    */
   open(shared: SharedKey, nonce: Nonce, data: Uint8Array): Uint8Array | undefined {
     const size = data.length - DATA_HEAD_SIZE - MAC_SIZE;
-    const plain = (this.#views[size] ??= this.#buffer.subarray(0, size));
+    const plain = this.#view(size);
     if (!openInto(plain, shared, nonce, data.subarray(DATA_HEAD_SIZE))) return undefined;
     let at = NUMBERS_SIZE;
     while (at < size && plain[at] === 0) at++;
@@ -216,6 +216,14 @@ export class CryptoDataOpener {
     this.bufferStart = readU32(plain, 0);
     this.number = readU32(plain, 4);
     return plain.subarray(at);
+  }
+
+  #view(size: number): Uint8Array {
+    const known = this.#views[size];
+    if (known) return known;
+    const view = this.#buffer.subarray(0, size);
+    this.#views[size] = view;
+    return view;
   }
 }
 

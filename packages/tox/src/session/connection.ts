@@ -20,7 +20,6 @@ import {
   FIRST_LOSSY,
   type HandshakeContent,
   LAST_LOSSY,
-  MAX_CRYPTO_DATA_SIZE,
   openCookieResponse,
   PACKET_KILL,
   PACKET_REQUEST,
@@ -50,6 +49,8 @@ export interface ConnectionOwner {
   readonly realKeys: KeyPair;
   readonly dhtKeys: KeyPair;
   readonly opener: CryptoDataOpener;
+  /** For a packet that is being built; MAX_CRYPTO_DATA_SIZE. */
+  readonly scratch: Uint8Array;
   readonly budget: StoreBudget;
   send(channel: Channel, data: Uint8Array): void;
   issueCookie(now: Mono, realKey: PublicKey, dhtKey: PublicKey): Uint8Array;
@@ -112,7 +113,6 @@ export class Connection implements PacketSink {
 
   #transmitter: Transmitter | undefined;
   readonly #received: ReceiveWindow;
-  readonly #requestBuffer = new Uint8Array(MAX_CRYPTO_DATA_SIZE);
   #requestAt = Number.POSITIVE_INFINITY;
   #requestSentAt: Mono = 0;
   #gapRepeat = MIN_GAP_REPEAT;
@@ -296,8 +296,8 @@ export class Connection implements PacketSink {
 
   /** Acknowledges, names what is missing, tells how far we have sent, keeps the path open. */
   transmitRequest(now: Mono): void {
-    const length = this.#received.writeRequest(this.#requestBuffer);
-    this.#sendData(this.#transmitter!.nextNumber, this.#requestBuffer.subarray(0, length));
+    const length = this.#received.writeRequest(this.#owner.scratch);
+    this.#sendData(this.#transmitter!.nextNumber, this.#owner.scratch.subarray(0, length));
     this.#unacknowledged = 0;
     this.#requestSentAt = now;
     this.#requestAt = now + REQUEST_INTERVAL;

@@ -281,6 +281,7 @@ export class NetCrypto {
       realKeys,
       dhtKeys,
       opener: new CryptoDataOpener(),
+      scratch: new Uint8Array(MAX_CRYPTO_DATA_SIZE),
       budget: new StoreBudget(STORE_BUDGET),
       send,
       issueCookie: (now, realKey, dhtKey) => this.#cookies.issue(now, realKey, dhtKey),
