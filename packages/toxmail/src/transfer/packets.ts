@@ -10,7 +10,7 @@ export const MAX_PACKET_BYTES = 1373;
 export const VERSION = 1;
 export const TRANSFER_ID_BYTES = 16;
 export const DIGEST_BYTES = 32; // SHA-256
-export const MAX_RECIPIENT_BYTES = 255; // its length is one byte
+export const MAX_TAG_BYTES = 255; // its length is one byte
 export const MAX_REFUSAL_TEXT_BYTES = 400; // one reply line of RFC 5321 has at most 512
 const MAGIC = Buffer.from('TXML', 'latin1');
 
@@ -56,8 +56,8 @@ export interface Offer {
   readonly eager: boolean;
   /** The mail has the empty return path (a notice): nobody may answer it with a notice. */
   readonly nullSender: boolean;
-  /** The address that the sender wrote, as the recipient may know it: `name+tag@tox`; may be empty. */
-  readonly recipient: string;
+  /** What the sender wrote behind the `+` of the recipient's name, at most 255 bytes of UTF-8; empty if nothing. */
+  readonly tag: string;
   /** The first bytes of an eager mail; empty otherwise. */
   readonly data: Uint8Array;
 }
@@ -108,7 +108,7 @@ export interface Credit {
 export type Packet = Hello | Offer | Accept | Refuse | Data | Stored | Cancel | Credit;
 
 const HELLO_BYTES = 1 + 4 + 1 + 1 + 2 + 4 + 4 + 8;
-const OFFER_BYTES = 1 + 4 + TRANSFER_ID_BYTES + 8 + DIGEST_BYTES + 1 + 1; // then recipient, then data
+const OFFER_BYTES = 1 + 4 + TRANSFER_ID_BYTES + 8 + DIGEST_BYTES + 1 + 1; // then tag, then data
 const ACCEPT_BYTES = 1 + 4 + 8;
 const REFUSE_BYTES = 1 + 4 + 2 + 1 + 2 + 2; // then text
 const DATA_BYTES = 1 + 4; // then data
@@ -120,8 +120,8 @@ const CREDIT_BYTES = 1 + 8;
 export const DATA_CAPACITY = MAX_PACKET_BYTES - DATA_BYTES;
 
 /** Bytes of mail that fit beside the offer itself. */
-export function offerCapacity(recipient: string): number {
-  return MAX_PACKET_BYTES - OFFER_BYTES - Buffer.byteLength(recipient);
+export function offerCapacity(tag: string): number {
+  return MAX_PACKET_BYTES - OFFER_BYTES - Buffer.byteLength(tag);
 }
 
 /** Throws RangeError on a field out of range: that is our own bug. The caller owns the result. */
@@ -144,10 +144,10 @@ export function encode(packet: Packet): Uint8Array {
       out.writeBigUInt64BE(BigInt(packet.size), 21);
       out.set(packet.digest, 29);
       out.writeUInt8((packet.eager ? 1 : 0) | (packet.nullSender ? 2 : 0), 61);
-      const recipient = Buffer.from(packet.recipient);
-      out.writeUInt8(recipient.length, 62);
-      out.set(recipient, OFFER_BYTES);
-      out.set(packet.data, OFFER_BYTES + recipient.length);
+      const tag = Buffer.from(packet.tag);
+      out.writeUInt8(tag.length, 62);
+      out.set(tag, OFFER_BYTES);
+      out.set(packet.data, OFFER_BYTES + tag.length);
       return out;
     }
     case 'accept':
@@ -238,8 +238,8 @@ function decodeOffer(b: Buffer): Offer | undefined {
   const end = OFFER_BYTES + b[62]!;
   const eager = (b[61]! & 1) !== 0;
   if (size === undefined || size === 0 || end > b.length || (!eager && end < b.length)) return undefined;
-  const recipient = decodeUtf8(b.subarray(OFFER_BYTES, end));
-  if (recipient === undefined || hasControls(recipient)) return undefined;
+  const tag = decodeUtf8(b.subarray(OFFER_BYTES, end));
+  if (tag === undefined || hasControls(tag)) return undefined;
   return {
     kind: 'offer',
     stream: b.readUInt32BE(1),
@@ -248,7 +248,7 @@ function decodeOffer(b: Buffer): Offer | undefined {
     digest: b.subarray(29, 61),
     eager,
     nullSender: (b[61]! & 2) !== 0,
-    recipient,
+    tag,
     data: b.subarray(end),
   };
 }
@@ -271,7 +271,7 @@ function sizeOf(packet: Packet): number {
     case 'hello':
       return HELLO_BYTES;
     case 'offer':
-      return OFFER_BYTES + Buffer.byteLength(packet.recipient) + packet.data.length;
+      return OFFER_BYTES + Buffer.byteLength(packet.tag) + packet.data.length;
     case 'accept':
       return ACCEPT_BYTES;
     case 'refuse':
