@@ -17,7 +17,8 @@ const NOT_RUNNING = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'ENOTSOCK']);
 
 /** Asks the daemon of that data folder. Undefined if none is running; throws UserError if it refuses. */
 export async function askDaemon(dataDir: string, request: ControlRequest): Promise<{ result: unknown } | undefined> {
-  const answer = await exchange(findControlAddress(dataDir), request);
+  const address = findControlAddress(dataDir);
+  const answer = address === undefined ? undefined : await exchange(address, request);
   if (answer && 'error' in answer) throw new UserError(answer.error);
   return answer;
 }

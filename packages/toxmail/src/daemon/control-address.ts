@@ -12,10 +12,10 @@ const POINTER = 'control.path';
 
 /** Where a daemon listens for commands: `control.sock` in the data folder unless that path is too long. */
 export function makeControlAddress(dataDir: string): string {
-  const direct = join(dataDir, 'control.sock');
+  const direct = directAddress(dataDir);
   const pointer = join(dataDir, POINTER);
   const name = createHash('sha256').update(dataDir).digest('hex').slice(0, 16);
-  if (process.platform !== 'win32' && Buffer.byteLength(direct) <= SOCKET_PATH_MAX) {
+  if (direct !== undefined) {
     rmSync(pointer, { force: true });
     rmSync(direct, { force: true }); // left by a process that was killed; the folder's lock is ours
     return direct;
@@ -27,13 +27,18 @@ export function makeControlAddress(dataDir: string): string {
   return address;
 }
 
-/** Where a running daemon would be listening. */
-export function findControlAddress(dataDir: string): string {
+/** Where a running daemon would be listening; undefined if none can be running. */
+export function findControlAddress(dataDir: string): string | undefined {
   try {
     return readFileSync(join(dataDir, POINTER), 'utf8').trim();
   } catch {
-    return join(dataDir, 'control.sock');
+    return directAddress(dataDir);
   }
+}
+
+function directAddress(dataDir: string): string | undefined {
+  const path = join(dataDir, 'control.sock');
+  return process.platform !== 'win32' && Buffer.byteLength(path) <= SOCKET_PATH_MAX ? path : undefined;
 }
 
 /** After the server closed. */

@@ -21,7 +21,8 @@ export interface ControlServer {
 export async function startControlServer(dataDir: string, run: CommandHandler, log: Logger): Promise<ControlServer> {
   const address = makeControlAddress(dataDir);
   const sockets = new Set<Socket>(); // at most CONNECTIONS_MAX
-  const server = createServer((socket) => {
+  // A client may say its last word and still wait for the answer.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     serve(socket, run, log);
@@ -66,6 +67,7 @@ function serve(socket: Socket, run: CommandHandler, log: Logger): void {
   };
   socket.setTimeout(IDLE_MS, () => socket.destroy());
   socket.on('error', () => socket.destroy());
+  socket.on('end', () => void turn.then(() => socket.end()));
   socket.on('data', (chunk: Buffer) => {
     const whole = lines.push(chunk, (line) => {
       if (++waiting > WAITING_MAX) return;

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { UserError } from '../../src/base/user-error.ts';
+import {
+  configFrom,
+  dataFolder,
+  formatBootstrapNode,
+  parseBootstrapNode,
+  readConfigFile,
+} from '../../src/daemon/config.ts';
+
+const KEY = 'ab'.repeat(32);
+
+function fileWith(text: string): ReturnType<typeof readConfigFile> {
+  const folder = mkdtempSync(join(tmpdir(), 'toxmail-config-'));
+  try {
+    writeFileSync(join(folder, 'config.toml'), text);
+    return readConfigFile(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const refusal = (act: () => unknown): string => {
+  try {
+    act();
+  } catch (error) {
+    assert.ok(error instanceof UserError, String(error));
+    assert.doesNotMatch(error.message, /\n/);
+    return error.message;
+  }
+  return assert.fail('accepted');
+};
+
+test('without settings the documented ports are used', () => {
+  const config = configFrom({}, {});
+  assert.deepEqual(
+    [config.smtpPort, config.pop3Port, config.listen, config.udpPort, config.bootstrap],
+    [2525, 2110, '127.0.0.1', undefined, []],
+  );
+});
+
+test('a flag wins over the file', () => {
+  const file = fileWith(`smtp-port = 1000\npop3-port = 1001\nbootstrap = ["a.example:1:${KEY}"]\nno-lan = true\n`);
+  const config = configFrom(file, { 'smtp-port': '0' });
+  assert.equal(config.smtpPort, 0);
+  assert.equal(config.pop3Port, 1001);
+  assert.equal(config.lanDiscovery, false);
+  assert.deepEqual(config.bootstrap, [{ host: 'a.example', port: 1, publicKey: KEY.toUpperCase() }]);
+});
+
+test('an unknown setting is an error that names it', () => {
+  assert.match(
+    refusal(() => fileWith('smpt-port = 1\n')),
+    /"smpt-port"/,
+  );
+  assert.match(
+    refusal(() => fileWith('[smtp]\nport = 1\n')),
+    /"smtp"/,
+  );
+});
+
+test('a file that is not TOML is an error with the line', () => {
+  assert.match(
+    refusal(() => fileWith('smtp-port = 1\nthis is not\n')),
+    /line 2/,
+  );
+});
+
+test('a missing file means no settings', () => {
+  assert.deepEqual(readConfigFile(join(tmpdir(), 'toxmail-no-such-folder')), {});
+});
+
+test('values of the wrong kind are refused with the name of the setting', () => {
+  for (const value of [-1, 65_536, 1.5, '12a', true, [], 'ten'])
+    assert.match(
+      refusal(() => configFrom({ 'smtp-port': value }, {})),
+      /smtp-port/,
+    );
+  assert.match(
+    refusal(() => configFrom({ 'no-lan': 'yes' }, {})),
+    /no-lan/,
+  );
+  assert.match(
+    refusal(() => configFrom({ 'log-level': 'loud' }, {})),
+    /log-level/,
+  );
+  assert.match(
+    refusal(() => configFrom({ bootstrap: ['x:1'] }, {})),
+    /HOST:PORT:KEY/,
+  );
+});
+
+test('mail programs cannot be let in from outside without TLS', () => {
+  for (const listen of ['0.0.0.0', '::', '192.0.2.1', 'example.org'])
+    assert.match(
+      refusal(() => configFrom({ listen }, {})),
+      /TLS/,
+    );
+  assert.equal(configFrom({ listen: '::1' }, {}).listen, '::1');
+});
+
+test('what is not built is refused where ignoring it would mislead, and named where it is harmless', () => {
+  assert.match(
+    refusal(() => configFrom({}, { proxy: 'socks5://127.0.0.1:9050' })),
+    /proxy is not built/,
+  );
+  assert.match(
+    refusal(() => configFrom({ 'no-udp': true }, {})),
+    /no-udp is not built/,
+  );
+  assert.deepEqual(configFrom({}, { 'imap-port': '0', 'web-port': '0' }).ignored, ['imap-port', 'web-port']);
+});
+
+test('the data folder: flag, then environment, then the platform', () => {
+  assert.equal(dataFolder('x', { TOXMAIL_DATA: '/env' }), resolve('x'));
+  assert.equal(dataFolder(undefined, { TOXMAIL_DATA: '/env' }), resolve('/env'));
+  if (process.platform === 'linux') assert.equal(dataFolder(undefined, { XDG_DATA_HOME: '/xdg' }), '/xdg/toxmail');
+});
+
+test('node lines are read back as written, IPv6 in brackets', () => {
+  for (const host of ['127.0.0.1', 'node.example', '2001:db8::1']) {
+    const node = { host, port: 33_445, publicKey: KEY.toUpperCase() };
+    assert.deepEqual(parseBootstrapNode(formatBootstrapNode(node)), node);
+  }
+  for (const bad of ['', `a:0:${KEY}`, `a:65536:${KEY}`, `a:1:${KEY.slice(1)}`, `a b:1:${KEY}`, `[::g]:1:${KEY}`])
+    assert.equal(parseBootstrapNode(bad), undefined, bad);
+});
+
+test('no text makes the parser of node lines throw', () => {
+  fc.assert(
+    fc.property(fc.string(), (text) => {
+      parseBootstrapNode(text);
+    }),
+  );
+});
