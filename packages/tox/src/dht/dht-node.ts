@@ -1,27 +1,28 @@
 import { BoundedMap } from '../core/bounded-map.ts';
-import { type Env, type Mono, randomInt } from '../core/env.ts';
+import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
 import { Budget, SourceLimiter } from '../core/source-limiter.ts';
-import { earlier, TimerTable } from '../core/timer-table.ts';
+import { earlier } from '../core/timer-table.ts';
 import {
   KEY_SIZE,
   type KeyId,
   type KeyPair,
   keyId,
-  NONCE_SIZE,
-  type Nonce,
   type PublicKey,
-  randomNonce,
   type SharedKey,
   sameBytes,
 } from '../crypto/keys.ts';
 import type { SharedKeys } from '../crypto/shared-keys.ts';
-import { type BootstrapInfo, encodeBootstrapInfo, isBootstrapInfoRequest } from '../packet/bootstrap-info.ts';
+import {
+  BOOTSTRAP_INFO,
+  type BootstrapInfo,
+  encodeBootstrapInfo,
+  isBootstrapInfoRequest,
+} from '../packet/bootstrap-info.ts';
 import {
   decodeNodesRequest,
   decodeNodesResponse,
   decodePing,
-  encodeNodesRequest,
   encodeNodesResponse,
   encodePing,
   MAX_NODES,
@@ -30,30 +31,21 @@ import {
   openDhtFrame,
   PING_REQUEST,
   PING_RESPONSE,
-  REQUEST_ID_SIZE,
   readDhtFrame,
-  writeDhtFrame,
 } from '../packet/dht.ts';
-import {
-  decodeNatPing,
-  encodeNatPing,
-  NAT_PING_REQUEST,
-  NAT_PING_RESPONSE,
-  openDhtRequest,
-  REQUEST_DHT_KEY,
-  REQUEST_NAT_PING,
-  readDhtRequest,
-  writeDhtRequest,
-} from '../packet/dht-request.ts';
-import { decodeLanDiscovery, encodeLanDiscovery } from '../packet/lan-discovery.ts';
+import { DHT_REQUEST } from '../packet/dht-request.ts';
+import { decodeLanDiscovery, encodeLanDiscovery, LAN_DISCOVERY } from '../packet/lan-discovery.ts';
 import { type Endpoint, isLan, isUnicast, sourceOf } from '../wire/endpoint.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
 import { Bootstrapper } from './bootstrapper.ts';
-import { isFresh, KILL_AFTER, type Peer } from './peer.ts';
-import { type Pending, PendingReplies, REPLY_TIMEOUT } from './pending-replies.ts';
+import { Exchange } from './exchange.ts';
+import { isFresh, type Peer } from './peer.ts';
+import { type Pending, REPLY_TIMEOUT } from './pending-replies.ts';
+import { RequestRouter } from './request-router.ts';
 import { RoutingTable } from './routing-table.ts';
 import type { SearchEntry, SearchList } from './search-list.ts';
 import { ToPing } from './to-ping.ts';
+import { Upkeep } from './upkeep.ts';
 
 /** What the DHT tells the layers above. Called synchronously while a packet is handled. */
 export interface DhtHooks {
@@ -70,21 +62,11 @@ export interface DhtOptions {
   readonly bootstrapInfo?: BootstrapInfo;
 }
 
-// Of the spec (times in ms).
-/** `PING_INTERVAL`: each listed node gets a nodes request so often. */
-const ASK_INTERVAL = 60_000;
-/** `NODES_REQUEST_INTERVAL`: one extra request to a random node of each list. */
-const RANDOM_INTERVAL = 20_000;
-/** `MAX_BOOTSTRAP_TIMES`: so many extra requests come at the quick pace first. */
-const QUICK_REQUESTS = 5;
+// Of the spec.
 /** `DHT_FAKE_FRIEND_NUMBER`: random keys that are searched for the diversity of what we know. */
 const RANDOM_SEARCHES = 2;
 
 // Our own.
-/** Pause between passes over the lists, ms; also the quick pace of extra requests. */
-const PASS_PAUSE = 1_000;
-/** Requests that one pass may send; the rest waits for the next. */
-const PASS_REQUESTS = 64;
 /** Keys searched at once: more friends than a person has. */
 const MAX_SEARCHES = 512;
 /** A mentioned node that is wanted may be asked again after this, ms; others after `REPLY_TIMEOUT`. */
@@ -93,9 +75,6 @@ const WANTED_RETRY = 1_000;
 const ASKED_CAPACITY = 512;
 /** Requests caused by mentions and new nodes: the most work that hostile answers can cause. */
 const MENTION_RATE = { burst: 256, perSecond: 64 };
-/** Key derivations (52 µs each) for one source, and for all: at most a tenth of a core. */
-const DERIVATIONS_EACH = { burst: 64, perSecond: 16 };
-const DERIVATIONS_ALL = { burst: 2_000, perSecond: 2_000 };
 /** Packets passed on and 0xf0 answers, for one source and for all. */
 const FAVOURS_EACH = { burst: 64, perSecond: 32 };
 const FAVOURS_ALL = { burst: 2_000, perSecond: 2_000 };
@@ -111,24 +90,19 @@ const MAX_SAVED = 64;
 export class DhtNode {
   readonly #env: Env;
   readonly #own: PublicKey;
-  readonly #sharedKeys: SharedKeys;
   readonly #send: SendDatagram;
   readonly #hooks: DhtHooks;
   readonly #options: DhtOptions;
+  readonly #exchange: Exchange;
   readonly #table: RoutingTable;
-  readonly #pending = new PendingReplies();
+  readonly #upkeep: Upkeep;
+  readonly #router: RequestRouter;
   readonly #bootstrapper = new Bootstrapper();
   readonly #toPing: ToPing;
   /** BOUNDED. When we last asked a node at an address because somebody mentioned it. */
   readonly #asked = new BoundedMap<string, Mono>(ASKED_CAPACITY);
   readonly #mentions = new Budget(MENTION_RATE);
-  readonly #derivations = new SourceLimiter(DERIVATIONS_EACH, DERIVATIONS_ALL, SOURCES);
   readonly #favours = new SourceLimiter(FAVOURS_EACH, FAVOURS_ALL, SOURCES);
-  /** `pass`: something in the lists is due. */
-  readonly #timers = new TimerTable<'pass'>();
-  #lastPass: Mono = Number.NEGATIVE_INFINITY;
-  #closeRandomAt: Mono = Number.NEGATIVE_INFINITY;
-  #closeQuickLeft = QUICK_REQUESTS;
   #wasConnected = false;
 
   constructor(
@@ -139,17 +113,28 @@ export class DhtNode {
     hooks: DhtHooks,
     options: DhtOptions = {},
   ) {
+    const own = keys.publicKey;
     this.#env = env;
-    this.#own = keys.publicKey;
-    this.#sharedKeys = sharedKeys;
+    this.#own = own;
     this.#send = send;
     this.#hooks = hooks;
     this.#options = options;
-    this.#toPing = new ToPing(keys.publicKey);
-    this.#table = new RoutingTable(keys.publicKey, (now, peer, list, entry) => this.#listed(now, peer, list, entry));
-    for (let i = 0; i < RANDOM_SEARCHES; i++) {
-      this.#table.addSearch(0, env.random(KEY_SIZE) as PublicKey, false, QUICK_REQUESTS);
-    }
+    const exchange = new Exchange(env, own, sharedKeys, send);
+    const table = new RoutingTable(own, (now, peer, list, entry) => this.#listed(now, peer, list, entry));
+    this.#exchange = exchange;
+    this.#table = table;
+    this.#upkeep = new Upkeep(env, own, table, exchange);
+    this.#router = new RequestRouter(env, {
+      own,
+      sharedKeys,
+      exchange,
+      table,
+      send,
+      allowFavour: (now, from) => this.#favours.allow(now, sourceOf(from)),
+      onDhtKeyPacket: (now, sender, data) => hooks.onDhtKeyPacket(now, sender, data),
+    });
+    this.#toPing = new ToPing(own);
+    for (let i = 0; i < RANDOM_SEARCHES; i++) table.addSearch(0, env.random(KEY_SIZE) as PublicKey, false);
   }
 
   /** True if the kind belongs to the DHT, whatever came of it: 00 01 02 04 20 21 f0. */
@@ -161,13 +146,13 @@ export class DhtNode {
       case NODES_RESPONSE:
         this.#handleFrame(now, from, data);
         return true;
-      case 0x20:
-        this.#handleRequest(now, from, data);
+      case DHT_REQUEST:
+        this.#router.handle(now, from, data);
         return true;
-      case 0x21:
+      case LAN_DISCOVERY:
         this.#handleLanDiscovery(now, from, data);
         return true;
-      case 0xf0:
+      case BOOTSTRAP_INFO:
         this.#handleInfoRequest(now, from, data);
         return true;
       default:
@@ -176,20 +161,24 @@ export class DhtNode {
   }
 
   wake(now: Mono): void {
-    for (const node of this.#bootstrapper.due(now)) this.#ask(now, node.publicKey, node.endpoint, this.#own);
-    for (const node of this.#toPing.due(now)) this.#ask(now, node.publicKey, node.endpoint, undefined);
-    for (const _ of this.#timers.due(now)) this.#pass(now);
+    for (const node of this.#bootstrapper.due(now)) this.#exchange.ask(now, node.publicKey, node.endpoint, this.#own);
+    for (const node of this.#toPing.due(now)) this.#exchange.ask(now, node.publicKey, node.endpoint, undefined);
+    this.#upkeep.wake(now);
+    if (!this.#wasConnected || this.#table.anyLive(now)) return;
+    this.#wasConnected = false;
+    this.#env.log('dht.disconnected');
+    this.#bootstrapper.restart(now);
   }
 
   nextWake(): Mono | undefined {
-    return earlier(earlier(this.#timers.earliest(), this.#bootstrapper.nextWake()), this.#toPing.nextWake());
+    return earlier(earlier(this.#upkeep.nextWake(), this.#bootstrapper.nextWake()), this.#toPing.nextWake());
   }
 
   /** Asks the node for our neighbourhood, again and again while no such node has answered. */
   bootstrap(now: Mono, node: NodeInfo): void {
     if (sameBytes(node.publicKey, this.#own)) return;
     const copy = { publicKey: node.publicKey.slice() as PublicKey, endpoint: node.endpoint };
-    if (this.#bootstrapper.add(now, copy)) this.#ask(now, copy.publicKey, copy.endpoint, this.#own);
+    if (this.#bootstrapper.add(now, copy)) this.#exchange.ask(now, copy.publicKey, copy.endpoint, this.#own);
   }
 
   /** Searches the node with this DHT key until `stopSearch`. At most 512 keys; more are ignored. */
@@ -199,7 +188,7 @@ export class DhtNode {
       this.#env.log('dht.search-refused', { searches: MAX_SEARCHES });
       return;
     }
-    this.#table.addSearch(now, publicKey.slice() as PublicKey, true, QUICK_REQUESTS);
+    this.#table.addSearch(now, publicKey.slice() as PublicKey, true);
   }
 
   stopSearch(publicKey: PublicKey): void {
@@ -224,7 +213,7 @@ export class DhtNode {
    * straight to it if none does but we know. Returns how many copies went out.
    */
   sendRequest(now: Mono, receiver: PublicKey, id: number, data: Uint8Array): number {
-    return this.#route(now, receiver, id, data, Number.POSITIVE_INFINITY);
+    return this.#router.route(now, receiver, id, data, Number.POSITIVE_INFINITY);
   }
 
   /** Asks a node that somebody mentioned for the nodes around `target` (default: around itself). */
@@ -282,7 +271,7 @@ export class DhtNode {
   #handleFrame(now: Mono, from: Endpoint, data: Uint8Array): void {
     const frame = readDhtFrame(data);
     if (!frame || sameBytes(frame.sender, this.#own)) return;
-    const key = this.#sharedKey(now, from, frame.sender);
+    const key = this.#exchange.keyFor(now, from, frame.sender);
     const plain = key && openDhtFrame(frame, key);
     if (!plain) return;
     switch (frame.kind) {
@@ -291,7 +280,7 @@ export class DhtNode {
         break;
       case PING_RESPONSE: {
         const id = decodePing(PING_RESPONSE, plain);
-        const pending = id && this.#pending.take(now, id, frame.sender, from);
+        const pending = id && this.#exchange.answered(now, id, frame.sender, from);
         if (pending && pending.target === undefined) this.#answered(now, pending);
         break;
       }
@@ -307,7 +296,7 @@ export class DhtNode {
     const id = decodePing(PING_REQUEST, plain);
     if (!id) return;
     const reply = encodePing(PING_RESPONSE, id);
-    this.#send(from, writeDhtFrame(PING_RESPONSE, this.#own, randomNonce(this.#env), key, reply));
+    this.#exchange.reply(from, PING_RESPONSE, key, reply);
     this.#considerAsker(now, sender, from);
   }
 
@@ -316,14 +305,14 @@ export class DhtNode {
     if (!request) return;
     const nodes = this.#table.closest(now, request.target, MAX_NODES, from);
     const reply = encodeNodesResponse({ nodes, id: request.id });
-    this.#send(from, writeDhtFrame(NODES_RESPONSE, this.#own, randomNonce(this.#env), key, reply));
+    this.#exchange.reply(from, NODES_RESPONSE, key, reply);
     this.#considerAsker(now, sender, from);
   }
 
   #handleNodesResponse(now: Mono, from: Endpoint, sender: PublicKey, plain: Uint8Array): void {
     const response = decodeNodesResponse(plain);
     if (!response) return;
-    const pending = this.#pending.take(now, response.id, sender, from);
+    const pending = this.#exchange.answered(now, response.id, sender, from);
     if (!pending?.target) return;
     const peer = this.#answered(now, pending);
     const sourceIsLan = isLan(from);
@@ -346,7 +335,7 @@ export class DhtNode {
       const node = { publicKey: sender.slice() as PublicKey, endpoint: from };
       if (this.#toPing.admit(now, node)) {
         this.#asked.set(id + from, now);
-        this.#ask(now, node.publicKey, from, undefined);
+        this.#exchange.ask(now, node.publicKey, from, undefined);
       }
     }
   }
@@ -406,55 +395,12 @@ export class DhtNode {
     const urgent = list?.wanted && (peer.id === list.id || !this.#table.get(list.id)?.live(now));
     if (urgent && entry && this.#mentions.take(now)) {
       entry.askedAt = now;
-      this.#askPeer(now, peer, list.key);
+      this.#upkeep.askPeer(now, peer, list.key);
     }
-    this.#schedulePass(now, now);
+    this.#upkeep.schedule(now, now);
   }
 
-  // Kinds 20, 21, f0
-
-  #handleRequest(now: Mono, from: Endpoint, data: Uint8Array): void {
-    const request = readDhtRequest(data);
-    if (!request || sameBytes(request.sender, this.#own)) return;
-    if (!sameBytes(request.receiver, this.#own)) {
-      const peer = this.#table.get(keyId(request.receiver));
-      const to = peer?.inClose ? peer.liveAddress(now, undefined, true) : undefined;
-      if (to && this.#favours.allow(now, sourceOf(from))) this.#send(to, data.slice());
-      return;
-    }
-    const key = this.#sharedKey(now, from, request.sender);
-    const body = key && openDhtRequest(request, key);
-    if (body?.id === REQUEST_DHT_KEY) this.#hooks.onDhtKeyPacket(now, request.sender.slice() as PublicKey, body.data);
-    else if (body?.id === REQUEST_NAT_PING) this.#handleNatPing(now, request.sender, body.data);
-  }
-
-  /** Only searched nodes get an answer, by the way that c-toxcore uses: one of those that know them. */
-  #handleNatPing(now: Mono, sender: PublicKey, data: Uint8Array): void {
-    const ping = decodeNatPing(data);
-    if (ping?.type !== NAT_PING_REQUEST || !this.#table.wanted(keyId(sender))) return;
-    this.#route(now, sender, REQUEST_NAT_PING, encodeNatPing({ type: NAT_PING_RESPONSE, id: ping.id }), 1);
-  }
-
-  #route(now: Mono, receiver: PublicKey, id: number, data: Uint8Array, copies: number): number {
-    const list = this.#table.wanted(keyId(receiver));
-    const key = this.#sharedKeys.get(receiver);
-    if (!key) return 0;
-    const packet = writeDhtRequest(receiver, this.#own, randomNonce(this.#env), key, id, data);
-    const reporters = list?.reporters(now) ?? [];
-    let sent = 0;
-    for (let i = randomInt(this.#env, reporters.length), left = reporters.length; left > 0 && sent < copies; left--) {
-      const to = reporters[i]!.peer.liveAddress(now, undefined, true);
-      if (to) {
-        this.#send(to, packet.slice());
-        sent++;
-      }
-      i = (i + 1) % reporters.length;
-    }
-    const direct = sent === 0 ? this.endpointOf(now, receiver) : undefined;
-    if (!direct) return sent;
-    this.#send(direct, packet);
-    return 1;
-  }
+  // Kinds 21 and f0
 
   #handleLanDiscovery(now: Mono, from: Endpoint, data: Uint8Array): void {
     const sender = decodeLanDiscovery(data);
@@ -468,85 +414,6 @@ export class DhtNode {
     this.#send(from, encodeBootstrapInfo(info));
   }
 
-  // Upkeep
-
-  #schedulePass(now: Mono, at: Mono): void {
-    this.#timers.setEarliest('pass', Math.max(at, now, this.#lastPass + PASS_PAUSE));
-  }
-
-  /** Sends what is due in all lists, at most `PASS_REQUESTS`, and drops nodes silent for too long. */
-  #pass(now: Mono): void {
-    this.#lastPass = now;
-    // With nobody alive even the long silent are asked on, so that the network is found again.
-    const connected = this.#table.anyLive(now);
-    if (connected) this.#dropSilent(now);
-    else if (this.#wasConnected) {
-      this.#wasConnected = false;
-      this.#env.log('dht.disconnected');
-      this.#bootstrapper.restart(now);
-    }
-    let requests = PASS_REQUESTS;
-    let next = Number.POSITIVE_INFINITY;
-    const members = this.#table.close.members();
-    for (const peer of members) {
-      if (peer.closeAskedAt + ASK_INTERVAL <= now && requests > 0) {
-        requests--;
-        peer.closeAskedAt = now;
-        this.#askPeer(now, peer, this.#own);
-      }
-      next = Math.min(next, peer.closeAskedAt + ASK_INTERVAL);
-    }
-    if (connected && this.#closeRandomAt <= now) {
-      this.#askRandom(now, members.length, (i) => members[i]!, this.#own);
-      this.#closeRandomAt = now + (this.#closeQuickLeft-- > 0 ? PASS_PAUSE : RANDOM_INTERVAL);
-    }
-    if (connected) next = Math.min(next, this.#closeRandomAt);
-    for (const list of this.#table.searches) {
-      for (const entry of list.entries) {
-        if (entry.askedAt + ASK_INTERVAL <= now && requests > 0) {
-          requests--;
-          entry.askedAt = now;
-          this.#askPeer(now, entry.peer, list.key);
-        }
-        next = Math.min(next, entry.askedAt + ASK_INTERVAL);
-      }
-      if (!connected || list.entries.length === 0) continue;
-      if (list.randomAt <= now && requests > 0) {
-        requests--;
-        this.#askRandom(now, list.entries.length, (i) => list.entries[i]!.peer, list.key);
-        if (this.#table.get(list.id)?.live(now)) list.quickLeft = 0;
-        list.randomAt = now + (list.quickLeft-- > 0 ? PASS_PAUSE : RANDOM_INTERVAL);
-      }
-      next = Math.min(next, list.randomAt);
-    }
-    if (next < Number.POSITIVE_INFINITY) this.#schedulePass(now, next);
-  }
-
-  #dropSilent(now: Mono): void {
-    for (const peer of this.#table.peers()) {
-      if (now - peer.lastAnswer() >= KILL_AFTER) this.#table.drop(peer);
-    }
-  }
-
-  /** One extra request to a live member, more often to a near one: `at` orders them nearest first. */
-  #askRandom(now: Mono, count: number, at: (index: number) => Peer, target: PublicKey): void {
-    const pick = Math.min(randomInt(this.#env, count), randomInt(this.#env, count));
-    for (let i = 0; i < count; i++) {
-      const peer = at((pick + i) % count);
-      if (!peer.live(now)) continue;
-      this.#askPeer(now, peer, target);
-      return;
-    }
-  }
-
-  /** A nodes request to each address of a node, except one that was silent for long while the other was not. */
-  #askPeer(now: Mono, peer: Peer, target: PublicKey): void {
-    const { ip4, ip6 } = peer;
-    const oldest = Math.max(peer.lastAnswer() - KILL_AFTER, Number.NEGATIVE_INFINITY);
-    if (ip4 && ip4.answeredAt >= oldest) this.#ask(now, peer.publicKey, ip4.endpoint, target);
-    if (ip6 && ip6.answeredAt >= oldest) this.#ask(now, peer.publicKey, ip6.endpoint, target);
-  }
-
   #askedLately(now: Mono, id: KeyId, endpoint: Endpoint): boolean {
     const at = this.#asked.peek(id + endpoint);
     return at !== undefined && now - at < (this.#table.wanted(id) ? WANTED_RETRY : REPLY_TIMEOUT);
@@ -557,26 +424,6 @@ export class DhtNode {
     const id = keyId(publicKey);
     if (this.#askedLately(now, id, endpoint) || !this.#mentions.take(now)) return;
     this.#asked.set(id + endpoint, now);
-    this.#ask(now, publicKey.slice() as PublicKey, endpoint, target);
-  }
-
-  /** Sends a nodes request, or a ping without a target. `publicKey` must not be a view of a datagram. */
-  #ask(now: Mono, publicKey: PublicKey, endpoint: Endpoint, target: PublicKey | undefined): void {
-    const key = this.#sharedKeys.get(publicKey);
-    if (!key) return;
-    const random = this.#env.random(NONCE_SIZE + REQUEST_ID_SIZE);
-    const nonce = random.subarray(0, NONCE_SIZE) as Nonce;
-    const id = random.subarray(NONCE_SIZE);
-    this.#pending.add(now, id, publicKey, endpoint, target);
-    const kind = target ? NODES_REQUEST : PING_REQUEST;
-    const plain = target ? encodeNodesRequest({ target, id }) : encodePing(PING_REQUEST, id);
-    this.#send(endpoint, writeDhtFrame(kind, this.#own, nonce, key, plain));
-  }
-
-  /** From the cache, or derived at the expense of the source. */
-  #sharedKey(now: Mono, from: Endpoint, sender: PublicKey): SharedKey | undefined {
-    const cached = this.#sharedKeys.cached(sender);
-    if (cached) return cached;
-    return this.#derivations.allow(now, sourceOf(from)) ? this.#sharedKeys.get(sender) : undefined;
+    this.#exchange.ask(now, publicKey.slice() as PublicKey, endpoint, target);
   }
 }

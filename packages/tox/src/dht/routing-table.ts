@@ -56,8 +56,8 @@ export class RoutingTable {
   }
 
   /** Begins a list, filled from what is known. */
-  addSearch(now: Mono, key: PublicKey, wanted: boolean, quick: number): SearchList {
-    const list = new SearchList(key, wanted, quick, (peer) => this.#dropIfUnlisted(peer));
+  addSearch(now: Mono, key: PublicKey, wanted: boolean): SearchList {
+    const list = new SearchList(key, wanted, (peer) => this.#dropIfUnlisted(peer));
     this.#lists.push(list);
     if (wanted) this.#wanted.set(list.id, list);
     for (const peer of this.#byKey.values()) if (peer.live(now)) list.add(now, peer);

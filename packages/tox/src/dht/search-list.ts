@@ -6,6 +6,8 @@ import { BAD_AFTER, type Peer } from './peer.ts';
 
 /** spec: `MAX_FRIEND_CLIENTS`. */
 export const SEARCH_SIZE = 8;
+/** spec: `MAX_BOOTSTRAP_TIMES`: a fresh list sends so many extra requests at a quick pace. */
+export const QUICK_REQUESTS = 5;
 
 /** A node near a searched key. */
 export interface SearchEntry {
@@ -30,15 +32,14 @@ export class SearchList {
   /** Next extra request to a random entry. */
   randomAt: Mono = Number.NEGATIVE_INFINITY;
   /** Extra requests that still come at the quick pace of a fresh list. */
-  quickLeft: number;
+  quickLeft = QUICK_REQUESTS;
   readonly #onDrop: (peer: Peer) => void;
 
   /** `onDrop` hears of a node that had to make room. */
-  constructor(key: PublicKey, wanted: boolean, quick: number, onDrop: (peer: Peer) => void) {
+  constructor(key: PublicKey, wanted: boolean, onDrop: (peer: Peer) => void) {
     this.key = key;
     this.id = keyId(key);
     this.wanted = wanted;
-    this.quickLeft = quick;
     this.#onDrop = onDrop;
   }
 
