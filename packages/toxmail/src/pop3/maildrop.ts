@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import type { OpenFile } from '../base/files.ts';
+import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
+
+/**
+ * The mailbox as one session sees it: numbered once after the log-in (RFC 1939 §5), whatever arrives or goes meanwhile.
+ * Mails stay where they are in new/ or cur/: POP3 has no notion of seen. They are removed in `commit` only.
+ */
+export class Maildrop {
+  readonly #maildir: Maildir;
+  readonly #mails: readonly MaildirMessage[];
+  readonly #sizes: readonly number[];
+  readonly #deleted = new Set<number>();
+
+  private constructor(maildir: Maildir, mails: readonly MaildirMessage[], sizes: readonly number[]) {
+    this.#maildir = maildir;
+    this.#mails = mails;
+    this.#sizes = sizes;
+  }
+
+  static async open(maildir: Maildir): Promise<Maildrop> {
+    const mails: MaildirMessage[] = [];
+    const sizes: number[] = [];
+    for (const mail of await maildir.list()) {
+      const size = await maildir.wireSizeOf(mail);
+      if (size === undefined) continue; // another program has just removed it
+      mails.push(mail);
+      sizes.push(size);
+    }
+    return new Maildrop(maildir, mails, sizes);
+  }
+
+  /** Numbers of the mails that are not deleted, from 1 up. */
+  *numbers(): Generator<number> {
+    for (let n = 1; n <= this.#mails.length; n++) if (!this.#deleted.has(n)) yield n;
+  }
+
+  has(n: number): boolean {
+    return n >= 1 && n <= this.#mails.length && !this.#deleted.has(n);
+  }
+
+  wasDeleted(n: number): boolean {
+    return this.#deleted.has(n);
+  }
+
+  /** Octets as sent, byte-stuffing not counted. `has(n)`. */
+  size(n: number): number {
+    return this.#sizes[n - 1]!;
+  }
+
+  /** Stays the same for the mail's life: a hash of its name, as other programs' names may hold any sign. */
+  uid(n: number): string {
+    return createHash('sha256')
+      .update(this.#mails[n - 1]!.unique)
+      .digest('hex')
+      .slice(0, UID_DIGITS);
+  }
+
+  count(): { mails: number; octets: number } {
+    let octets = 0;
+    let mails = 0;
+    for (const n of this.numbers()) {
+      mails++;
+      octets += this.size(n);
+    }
+    return { mails, octets };
+  }
+
+  /** Undefined if another program removed it. */
+  open(n: number): Promise<OpenFile | undefined> {
+    return this.#maildir.open(this.#mails[n - 1]!);
+  }
+
+  delete(n: number): void {
+    this.#deleted.add(n);
+  }
+
+  reset(): void {
+    this.#deleted.clear();
+  }
+
+  /** Removes what was deleted; the number that could not be. Those that others removed count as done. */
+  async commit(): Promise<number> {
+    if (this.#deleted.size === 0) return 0;
+    let failed = 0;
+    for (const n of this.#deleted) {
+      try {
+        await this.#maildir.remove(this.#mails[n - 1]!);
+      } catch {
+        failed++;
+      }
+    }
+    await this.#maildir.syncRemovals();
+    return failed;
+  }
+}
+
+/** Of at most 70 that RFC 1939 §7 allows; 128 bits. */
+const UID_DIGITS = 32;
