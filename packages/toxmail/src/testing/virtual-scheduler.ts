@@ -64,3 +64,14 @@ const SETTLE_TURNS = 20;
 export async function settle(turns = SETTLE_TURNS): Promise<void> {
   for (let i = 0; i < turns; i++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
+
+/** Turns of the event loop after which `until` gives up: some seconds of real time. */
+const UNTIL_TURNS = 200_000;
+
+/** Lets the event loop turn until `done` holds; throws if that takes seconds. */
+export async function until(done: () => boolean): Promise<void> {
+  for (let i = 0; !done(); i++) {
+    if (i > UNTIL_TURNS) throw new Error(`never came true: ${done}`);
+    await settle(1);
+  }
+}

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { UserError } from '../../src/base/user-error.ts';
+import type { MailStatus } from '../../src/smtp/mail-error.ts';
+import { settle, until } from '../../src/testing/virtual-scheduler.ts';
+import { A, B, Bench, KEY_A, KEY_B, MUM } from './harness.ts';
+
+const FULL: MailStatus = { reply: 452, enhanced: '4.2.2', text: 'mailbox full' };
+const REFUSED: MailStatus = { reply: 550, enhanced: '5.7.1', text: 'not wanted' };
+const DAY = 86_400_000;
+
+test('a mail to an absent contact waits and says why; it goes out the moment the contact is online', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  const [id] = await bench.put('hello', A);
+  await bench.scheduler.advance(DAY);
+  assert.equal(bench.tox.jobs.length, 0);
+  assert.equal(bench.queue.get(id!)!.reason!.code, '4.4.1');
+
+  bench.queue.peerOnline('mum', KEY_A);
+  const job = bench.tox.jobs[0]!;
+  assert.equal(job.id, id);
+  assert.equal(job.peer, KEY_A);
+  assert.equal(job.size, 5);
+  assert.equal(job.envelope.from, 'mum-own@tox');
+  job.progress(3);
+  const item = bench.queue.get(id!)!;
+  assert.deepEqual([item.state, item.sent, item.attempts, item.reason], ['sending', 3, 1, null]);
+
+  job.end({ kind: 'delivered' });
+  await bench.calm();
+  assert.deepEqual([bench.queue.get(id!)!.state, bench.queue.get(id!)!.sent], ['delivered', 5]);
+  assert.deepEqual(bench.spoolFiles(), []);
+  assert.deepEqual(bench.queue.counts(), { waiting: 0, sending: 0, failed: 0 });
+});
+
+test('a contact who is online gets the mail at once, and only from the account that has it as contact', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('dad', KEY_A);
+  bench.queue.peerOnline('mum', KEY_B);
+  const ids = await bench.put('x', A, B);
+  assert.deepEqual(bench.tox.ids, [ids[1]]);
+});
+
+test('the body stays while one recipient waits and goes after the last', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  await bench.put('shared', A, B);
+  bench.queue.peerOnline('mum', KEY_A);
+  bench.tox.jobs[0]!.end({ kind: 'delivered' });
+  await bench.calm();
+  assert.deepEqual(bench.spoolText(), ['shared']);
+  bench.queue.peerOnline('mum', KEY_B);
+  bench.tox.jobs[1]!.end({ kind: 'delivered' });
+  await bench.calm();
+  assert.deepEqual(bench.spoolFiles(), []);
+});
+
+test('a temporary refusal waits for the clock, longer each time, and keeps the transfer id', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  bench.tox.answer = () => ({ kind: 'failed', status: FULL });
+  const [id] = await bench.put('x', A);
+  await bench.calm();
+  assert.deepEqual(bench.queue.get(id!)!.reason, { code: '4.2.2', text: 'mailbox full' });
+  assert.equal(bench.queue.get(id!)!.nextAttempt, bench.scheduler.unixMs() + 30_000);
+  await bench.scheduler.advance(29_999);
+  assert.equal(bench.tox.jobs.length, 1);
+  await bench.scheduler.advance(1);
+  assert.equal(bench.tox.jobs.length, 2);
+  await bench.scheduler.advance(59_999);
+  assert.equal(bench.tox.jobs.length, 2);
+  bench.tox.answer = () => ({ kind: 'delivered' });
+  await bench.scheduler.advance(1);
+  assert.deepEqual(bench.tox.ids, [id, id, id]);
+  assert.deepEqual([bench.queue.get(id!)!.state, bench.queue.get(id!)!.attempts], ['delivered', 3]);
+});
+
+test('retry tries at once, by the beginning of the id', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  bench.tox.answer = () => ({ kind: 'failed', status: FULL });
+  const [id] = await bench.put('x', A);
+  await bench.calm();
+  assert.equal(bench.queue.retry(id!.slice(0, 12)).state, 'sending');
+  assert.equal(bench.tox.jobs.length, 2);
+  assert.throws(() => bench.queue.retry('zz'), UserError);
+  assert.throws(() => bench.queue.retry(`${id}0`), UserError);
+});
+
+test('a refusal for good ends in one notice in the sender’s own inbox, and a notice never causes another', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  bench.local.answer = () => ({ kind: 'failed', status: REFUSED });
+  const [id] = await bench.put('Subject: hi\r\n\r\nbody', A);
+  bench.tox.jobs[0]!.end({ kind: 'failed', status: REFUSED });
+  await bench.calm();
+  assert.equal(bench.queue.get(id!)!.state, 'failed');
+  assert.equal(bench.local.jobs.length, 1);
+  const notice = bench.local.jobs[0]!;
+  assert.deepEqual([notice.peer, notice.envelope.from], ['mum', '']);
+  assert.deepEqual(bench.states(), ['failed', 'failed']);
+  assert.deepEqual(bench.spoolFiles(), []);
+});
+
+test('the notice tells the reason and the header of the mail', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  await bench.put('Subject: hi\r\n\r\nsecret body', A);
+  bench.tox.jobs[0]!.end({ kind: 'failed', status: REFUSED });
+  await until(() => bench.local.jobs.length === 1 && bench.spoolFiles().length === 1);
+  const [text] = bench.spoolText();
+  assert.match(text!, /^Status: 5\.7\.1\r$/m);
+  assert.match(text!, /^Subject: hi\r$/m);
+  assert.doesNotMatch(text!, /secret body/);
+});
+
+test('after 30 days a mail is given back, with the last thing the other side said', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  const [id] = await bench.put('x', A);
+  await bench.scheduler.advance(30 * DAY - 7_200_000);
+  assert.equal(bench.queue.get(id!)!.state, 'waiting');
+  await bench.scheduler.advance(3 * 3_600_000);
+  await until(() => bench.local.jobs.length === 1 && bench.spoolFiles().length === 1);
+  assert.deepEqual([bench.queue.get(id!)!.state, bench.queue.get(id!)!.reason!.code], ['failed', '5.4.7']);
+  assert.deepEqual([bench.local.jobs.length, bench.spoolFiles().length], [1, 1]);
+});
+
+test('a cancelled mail is not sent, leaves no notice, and cannot be cancelled twice', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  const [id] = await bench.put('x', A);
+  assert.equal((await bench.queue.cancel(id!)).state, 'failed');
+  bench.queue.peerOnline('mum', KEY_A);
+  assert.equal(bench.tox.jobs.length, 0);
+  assert.deepEqual([bench.spoolFiles(), bench.local.jobs], [[], []]);
+  await assert.rejects(bench.queue.cancel(id!), UserError);
+});
+
+test('cancelling breaks off a delivery under way, whose outcome then counts no more', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  const [id] = await bench.put('x', A);
+  await bench.queue.cancel(id!);
+  await bench.calm();
+  assert.deepEqual([bench.queue.get(id!)!.state, bench.tox.jobs.length], ['failed', 1]);
+});
+
+test('at most 64 mails are under way to one contact, in the order of acceptance, and all arrive', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  const ids = (await Promise.all(Array.from({ length: 300 }, () => bench.put('x', A)))).flat();
+  bench.queue.peerOnline('mum', KEY_A);
+  assert.equal(bench.tox.jobs.length, 64);
+  assert.deepEqual(bench.queue.counts(), { waiting: 236, sending: 64, failed: 0 });
+  for (let done = 0; done < ids.length; done++) {
+    await until(() => bench.tox.jobs[done] !== undefined);
+    bench.tox.jobs[done]!.end({ kind: 'delivered' });
+  }
+  await bench.calm();
+  assert.deepEqual(new Set(bench.tox.ids), new Set(ids));
+  assert.equal(bench.tox.jobs.length, ids.length);
+  assert.deepEqual(bench.queue.counts(), { waiting: 0, sending: 0, failed: 0 });
+});
+
+test('one busy contact does not keep the others waiting', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  const lanes = Array.from({ length: 6 }, (_, i) => `tox:${String(i).repeat(64)}`);
+  for (let i = 0; i < 70; i++) await bench.put('x', ...lanes);
+  for (const lane of lanes) bench.queue.peerOnline('mum', lane.slice(4));
+  assert.equal(bench.tox.jobs.length, 256);
+  for (let done = 0; done < 420; done++) {
+    await until(() => bench.tox.jobs[done] !== undefined);
+    bench.tox.jobs[done]!.end({ kind: 'delivered' });
+    await settle(3);
+  }
+  assert.equal(bench.queue.counts().waiting, 0);
+});
+
+test('a session that goes and comes back in the middle costs no attempt and no wait', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  const [id] = await bench.put('x', A);
+  bench.queue.peerOffline('mum', KEY_A);
+  bench.queue.peerOnline('mum', KEY_A);
+  bench.tox.jobs[0]!.end({ kind: 'offline' });
+  await settle();
+  assert.equal(bench.tox.jobs.length, 2);
+  assert.equal(bench.queue.get(id!)!.attempts, 1);
+  bench.queue.peerOffline('mum', KEY_A);
+  bench.tox.jobs[1]!.end({ kind: 'offline' });
+  await bench.scheduler.advance(DAY);
+  assert.equal(bench.tox.jobs.length, 2);
+});
+
+test('stopping ends what is under way and the next start sends it again under the same id', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  const [id] = await bench.put('x', A);
+  await bench.queue.stop();
+  bench.restart();
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  assert.deepEqual(bench.tox.ids, [id]);
+});
+
+test('local mail needs nobody to be online', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.local.answer = () => ({ kind: 'delivered' });
+  const [id] = await bench.put('x', MUM);
+  await bench.calm();
+  assert.equal(bench.queue.get(id!)!.state, 'delivered');
+});
+
+test('mail for a contact that was removed comes back with a notice', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  const [id] = await bench.put('x', A);
+  await bench.queue.contactRemoved('mum', KEY_A);
+  assert.equal(bench.queue.get(id!)!.reason!.code, '5.1.1');
+  assert.equal(bench.local.jobs.length, 1);
+});
+
+test('a damaged spool is told to the sender instead of being sent', async (t) => {
+  const bench = new Bench(t);
+  const [id] = await bench.put('x', A);
+  await bench.queue.spool.remove(bench.spoolFiles()[0]!);
+  bench.restart();
+  await bench.queue.start();
+  assert.deepEqual([bench.queue.get(id!)!.state, bench.local.jobs.length], ['failed', 1]);
+});
