@@ -1,0 +1,22 @@
+export type { Env, Mono } from './core/env.ts';
+export { ToxError, type ToxErrorKind } from './core/errors.ts';
+export type { Datagram, Machine } from './core/machine.ts';
+export type { FileNumber, ToxEvent, UserStatus } from './messenger/events.ts';
+export {
+  formatToxId,
+  formatToxIdBase32,
+  parseToxId,
+  parseToxIdBase32,
+  type ToxId,
+  type ToxIdFailure,
+} from './messenger/tox-id.ts';
+export {
+  type BootstrapNode,
+  type Friend,
+  type PublicKeyHex,
+  ToxNode,
+  type ToxNodeEvents,
+  type ToxNodeOptions,
+} from './node/tox-node.ts';
+export type { UdpOptions } from './node/udp.ts';
+export { Tox, type ToxOptions } from './tox.ts';

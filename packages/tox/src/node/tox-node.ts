@@ -1,0 +1,332 @@
+import { lookup } from 'node:dns/promises';
+import { EventEmitter } from 'node:events';
+import type { Env, Mono } from '../core/env.ts';
+import { ToxError } from '../core/errors.ts';
+import { fromHex, KEY_SIZE, type PublicKey, type SecretKey, toHex } from '../crypto/keys.ts';
+import type { FileNumber, ToxEvent, UserStatus } from '../messenger/events.ts';
+import type { FileOffer } from '../messenger/file-transfer.ts';
+import type { FriendInfo } from '../messenger/friend-state.ts';
+import { formatToxId, makeToxId, type Nospam, parseToxId } from '../messenger/tox-id.ts';
+import { decryptSave, encryptSave, isEncryptedSave } from '../state/encrypted-save.ts';
+import { readToxSave } from '../state/tox-save.ts';
+import { newProfile as newToxProfile, Tox } from '../tox.ts';
+import { endpoint } from '../wire/endpoint.ts';
+import { Driver } from './drive.ts';
+import { systemEnv } from './system-env.ts';
+import { type UdpOptions, UdpSocket } from './udp.ts';
+
+/** A public key (32 bytes) as 64 upper-case hexadecimal digits. */
+export type PublicKeyHex = string;
+
+export interface BootstrapNode {
+  readonly host: string;
+  /** UDP port. */
+  readonly port: number;
+  /** Of the DHT; any case. */
+  readonly publicKey: PublicKeyHex;
+}
+
+export interface ToxNodeOptions {
+  /** A profile in the standard save format; absent: a new identity. */
+  readonly save?: Uint8Array | undefined;
+  /** Opens an encrypted profile. */
+  readonly passphrase?: string | undefined;
+  readonly udp?: UdpOptions | undefined;
+  /** Nodes to enter the network by. */
+  readonly bootstrap?: readonly BootstrapNode[] | undefined;
+  /** Only for nodes that others bootstrap from: 32 bytes, kept over restarts. */
+  readonly dhtSecretKey?: Uint8Array | undefined;
+  /** Only for such nodes: what they answer to 0xf0. `motd` at most 256 bytes of UTF-8. */
+  readonly bootstrapInfo?: { readonly version: number; readonly motd: string } | undefined;
+  readonly log?: Env['log'] | undefined;
+}
+
+type HexKeys<E> = { readonly [K in keyof E]: E[K] extends PublicKey ? PublicKeyHex : E[K] };
+/** The events of `ToxEvent`, with keys in hexadecimal; the listener gets the event as its one argument. */
+export type ToxNodeEvents = { [T in ToxEvent['type']]: [HexKeys<Extract<ToxEvent, { type: T }>>] };
+
+export interface Friend extends Omit<FriendInfo, 'publicKey'> {
+  readonly publicKey: PublicKeyHex;
+}
+
+/**
+ * One identity in the Tox network, on a UDP socket of its own. Many may live in one process; they
+ * share nothing. All methods act at once; those that name a friend throw `ToxError` with kind
+ * `unknown-friend` for a stranger and, where they send, `friend-offline`. After `close` they throw
+ * `closed`.
+ */
+export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposable {
+  readonly publicKey: PublicKeyHex;
+  /** Of this run, unless `dhtSecretKey` was given. */
+  readonly dhtPublicKey: PublicKeyHex;
+  readonly udpPort: number;
+
+  readonly #env: Env;
+  readonly #tox: Tox;
+  readonly #socket: UdpSocket;
+  readonly #driver: Driver<ToxEvent>;
+  readonly #hex = new WeakMap<PublicKey, PublicKeyHex>();
+  #closing: Promise<void> | undefined;
+
+  private constructor(env: Env, tox: Tox, socket: UdpSocket) {
+    super();
+    this.#env = env;
+    this.#tox = tox;
+    this.#socket = socket;
+    this.publicKey = toHex(tox.realKeys.publicKey);
+    this.dhtPublicKey = toHex(tox.dhtKeys.publicKey);
+    this.udpPort = socket.port;
+    this.#driver = new Driver(tox, socket, (event) => this.#dispatch(event));
+  }
+
+  /** Throws `bad-save`, `port-in-use`, `bad-argument`. */
+  static async create(options: ToxNodeOptions = {}): Promise<ToxNode> {
+    const env = systemEnv(options.log);
+    const save = options.save && plainSave(options.save, options.passphrase);
+    const { bootstrapInfo, dhtSecretKey } = options;
+    if (dhtSecretKey && dhtSecretKey.length !== KEY_SIZE) throw new ToxError('bad-argument', 'a DHT key has 32 bytes');
+    const tox = new Tox(env, performance.now(), {
+      save,
+      dhtSecretKey: dhtSecretKey as SecretKey | undefined,
+      bootstrapInfo: bootstrapInfo && {
+        version: bootstrapInfo.version,
+        motd: new TextEncoder().encode(bootstrapInfo.motd),
+      },
+    });
+    const node = new ToxNode(env, tox, await UdpSocket.open(options.udp ?? {}));
+    for (const { host, port, publicKey } of options.bootstrap ?? []) node.bootstrap(host, port, publicKey);
+    return node;
+  }
+
+  /** A profile of a new identity, made without a network. */
+  static newProfile(): { save: Uint8Array; toxId: string } {
+    const save = newToxProfile(systemEnv());
+    return { save, toxId: ToxNode.toxIdOf(save) };
+  }
+
+  /** The Tox ID in a profile. Throws `bad-save`. */
+  static toxIdOf(save: Uint8Array, passphrase?: string): string {
+    const { keys, profile } = readToxSave(plainSave(save, passphrase));
+    return formatToxId(makeToxId(keys.publicKey, profile.nospam));
+  }
+
+  // The network.
+
+  /**
+   * A node to enter the network by. `host` may be a name; one that cannot be resolved is logged and
+   * left. Throws `bad-argument` for a wrong key or port.
+   */
+  bootstrap(host: string, port: number, publicKey: PublicKeyHex): void {
+    const key = parseKey(publicKey);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new ToxError('bad-argument', `not a port: ${port}`);
+    this.#check();
+    const numeric = endpoint(host, port);
+    if (numeric) this.#driver.poke((now) => this.#tox.bootstrap(now, { publicKey: key, endpoint: numeric }));
+    else void this.#bootstrapByName(host, port, key);
+  }
+
+  get connection(): 'udp' | 'none' {
+    return this.#tox.connected ? 'udp' : 'none';
+  }
+
+  /** Live DHT nodes that we know. */
+  get nodes(): number {
+    return this.#tox.liveNodes(performance.now());
+  }
+
+  // Ourselves.
+
+  /** 76 upper-case hexadecimal digits: what to hand out. */
+  get toxId(): string {
+    return formatToxId(this.#tox.messenger.toxId);
+  }
+
+  /** Four bytes; a new one makes the old Tox ID useless for friend requests. */
+  setNospam(nospam: Uint8Array): void {
+    this.#tox.messenger.setNospam(nospam as Nospam);
+  }
+
+  get name(): string {
+    return this.#tox.messenger.name;
+  }
+
+  /** At most 128 bytes of UTF-8. */
+  setName(name: string): void {
+    this.#do((now) => this.#tox.messenger.setName(now, name));
+  }
+
+  get statusMessage(): string {
+    return this.#tox.messenger.statusMessage;
+  }
+
+  /** At most 1007 bytes of UTF-8. */
+  setStatusMessage(text: string): void {
+    this.#do((now) => this.#tox.messenger.setStatusMessage(now, text));
+  }
+
+  get status(): UserStatus {
+    return this.#tox.messenger.status;
+  }
+
+  setStatus(status: UserStatus): void {
+    this.#do((now) => this.#tox.messenger.setStatus(now, status));
+  }
+
+  /** The profile in the standard format, encrypted if there is a passphrase (that takes about 0.1 s). */
+  save(passphrase?: string): Uint8Array {
+    const save = this.#tox.save(performance.now());
+    return passphrase === undefined ? save : encryptSave(this.#env, save, passphrase);
+  }
+
+  // Friends.
+
+  get friends(): Friend[] {
+    return this.#tox.messenger.friends().map((f) => ({ ...f, publicKey: toHex(f.publicKey) }));
+  }
+
+  friend(publicKey: PublicKeyHex): Friend | undefined {
+    const info = this.#tox.messenger.friend(parseKey(publicKey));
+    return info && { ...info, publicKey: toHex(info.publicKey) };
+  }
+
+  /**
+   * Sends a friend request until it is answered. `message`: 1..921 bytes of UTF-8. Returns the
+   * friend's public key. Throws `bad-argument`, `own-id`, `already-friend`, `limit`.
+   */
+  addFriend(toxId: string, message: string): PublicKeyHex {
+    const parsed = parseToxId(toxId);
+    if (!parsed.ok) throw new ToxError('bad-argument', `not a Tox ID: wrong ${parsed.reason}`);
+    return toHex(this.#do((now) => this.#tox.messenger.addFriend(now, parsed.id, message)));
+  }
+
+  /** Makes the key a friend without a request: it asked us, or adds us as well. */
+  acceptFriend(publicKey: PublicKeyHex): PublicKeyHex {
+    return toHex(this.#do((now) => this.#tox.messenger.acceptFriend(now, parseKey(publicKey))));
+  }
+
+  removeFriend(publicKey: PublicKeyHex): void {
+    this.#do((now) => this.#tox.messenger.removeFriend(now, parseKey(publicKey)));
+  }
+
+  // Talking.
+
+  setTyping(friend: PublicKeyHex, typing: boolean): void {
+    this.#do((now) => this.#tox.messenger.setTyping(now, parseKey(friend), typing));
+  }
+
+  /**
+   * 1..1372 bytes of UTF-8. Returns the id that the `receipt` event repeats; undefined if there is
+   * no room, `writable` follows.
+   */
+  sendMessage(friend: PublicKeyHex, text: string, action = false): number | undefined {
+    return this.#do((now) => this.#tox.messenger.sendMessage(now, parseKey(friend), text, action));
+  }
+
+  /** A custom packet, first byte 160..191, 1..1373 bytes. False if there is no room: `writable` follows. */
+  sendLossless(friend: PublicKeyHex, data: Uint8Array): boolean {
+    return this.#do((now) => this.#tox.messenger.sendLossless(now, parseKey(friend), data));
+  }
+
+  /** A custom packet, first byte 200..254, 1..1373 bytes; may get lost. */
+  sendLossy(friend: PublicKeyHex, data: Uint8Array): boolean {
+    return this.#do((now) => this.#tox.messenger.sendLossy(now, parseKey(friend), data));
+  }
+
+  // Files: offer, then write whenever `file-writable` says so; or answer `file-offer`.
+
+  /** `kind` 0 data, 1 avatar; `size` undefined: not known. Throws `limit` with 256 files open. */
+  fileSend(friend: PublicKeyHex, offer: Omit<FileOffer, 'fileId'> & { fileId?: Uint8Array }): FileNumber {
+    return this.#do((now) => this.#tox.messenger.fileSend(now, parseKey(friend), offer));
+  }
+
+  /** How many of the next bytes were taken; if fewer than given, `file-writable` follows. */
+  fileWrite(friend: PublicKeyHex, file: FileNumber, data: Uint8Array): number {
+    return this.#do((now) => this.#tox.messenger.fileWrite(now, parseKey(friend), file, data));
+  }
+
+  /** Ends a stream of unknown size. False: repeat after `file-writable`. */
+  fileEnd(friend: PublicKeyHex, file: FileNumber): boolean {
+    return this.#do((now) => this.#tox.messenger.fileEnd(now, parseKey(friend), file));
+  }
+
+  fileControl(friend: PublicKeyHex, file: FileNumber, control: 'resume' | 'pause' | 'kill'): void {
+    this.#do((now) => this.#tox.messenger.fileControl(now, parseKey(friend), file, control));
+  }
+
+  /** Before accepting an offer: start at this byte. */
+  fileSeek(friend: PublicKeyHex, file: FileNumber, position: number): void {
+    this.#do((now) => this.#tox.messenger.fileSeek(now, parseKey(friend), file, position));
+  }
+
+  // The end.
+
+  /** Tells friends that we leave and frees the port. Events may still come until it resolves. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#driver.poke((now) => this.#tox.close(now));
+    this.#driver.stop();
+    await this.#socket.close();
+  }
+
+  async #bootstrapByName(host: string, port: number, publicKey: PublicKey): Promise<void> {
+    try {
+      for (const { address } of await lookup(host, { all: true })) {
+        const at = endpoint(address, port);
+        if (at && !this.#closing) this.#driver.poke((now) => this.#tox.bootstrap(now, { publicKey, endpoint: at }));
+      }
+    } catch {
+      this.#env.log('bootstrap.unknown-host', { host });
+    }
+  }
+
+  #check(): void {
+    if (this.#closing) throw new ToxError('closed', 'this node is closed');
+  }
+
+  #do<R>(command: (now: Mono) => R): R {
+    this.#check();
+    return this.#driver.poke(command);
+  }
+
+  #dispatch(event: ToxEvent): void {
+    const { type } = event;
+    if (this.listenerCount(type) === 0) return;
+    const seen =
+      'friend' in event
+        ? { ...event, friend: this.#hexOf(event.friend) }
+        : 'publicKey' in event
+          ? { ...event, publicKey: this.#hexOf(event.publicKey) }
+          : event;
+    // The type of each event's argument is tied to its name; the compiler cannot follow that here.
+    (this as EventEmitter).emit(type, seen);
+  }
+
+  #hexOf(key: PublicKey): PublicKeyHex {
+    let hex = this.#hex.get(key);
+    if (hex === undefined) {
+      hex = toHex(key);
+      this.#hex.set(key, hex);
+    }
+    return hex;
+  }
+}
+
+function plainSave(save: Uint8Array, passphrase: string | undefined): Uint8Array {
+  if (!isEncryptedSave(save)) return save;
+  if (passphrase === undefined) throw new ToxError('bad-save', 'this profile needs a passphrase');
+  return decryptSave(save, passphrase);
+}
+
+function parseKey(hex: string): PublicKey {
+  const key = fromHex(hex, KEY_SIZE);
+  if (!key) throw new ToxError('bad-argument', 'a public key has 64 hexadecimal digits');
+  return key as PublicKey;
+}
