@@ -51,7 +51,9 @@ function side(send: (to: Endpoint, data: Uint8Array) => void): Side {
 function report(name: string, started: number, datagrams: number): void {
   const seconds = (now() - started) / 1000;
   const rate = (count * PACKET) / 2 ** 20 / seconds;
-  console.log(`${name}: ${rate.toFixed(1)} MiB/s (${seconds.toFixed(2)} s), ${(datagrams / count).toFixed(3)} datagrams per packet`);
+  console.log(
+    `${name}: ${rate.toFixed(1)} MiB/s (${seconds.toFixed(2)} s), ${(datagrams / count).toFixed(3)} datagrams per packet`,
+  );
 }
 
 function source(a: Side, b: Side): () => void {

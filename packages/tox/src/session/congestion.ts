@@ -49,6 +49,8 @@ const PROBE_GAINS = [1.25, 0.75, 1, 1, 1, 1, 1, 1];
 /** Start-up ends after this many rounds without a quarter more. */
 const STARTUP_ROUNDS = 3;
 const STARTUP_GROWTH = 1.25;
+/** Or when the round trip has risen beyond what its gain explains, and this many ms: a slow link with a long queue. */
+const STARTUP_SLACK = 50;
 /** A round on a very short path is no measurement; ms. */
 const MIN_ROUND = 5;
 /** How long the best delivery rate counts: this many rounds, and at least so many ms. */
@@ -96,7 +98,7 @@ export class PathModel implements Congestion {
     if (round) {
       this.#roundEnd = s.delivered;
       this.#roundAt = now;
-      if (this.#state === 'startup' && !s.sourceLimited) this.#checkPlateau();
+      if (this.#state === 'startup' && !s.sourceLimited) this.#checkPlateau(s.roundTrip);
     }
     const target = this.#rates.best * this.#path();
     if (this.#state === 'drain' && s.inFlight <= target) this.#enterProbe(now);
@@ -130,8 +132,10 @@ export class PathModel implements Congestion {
     }
   }
 
-  #checkPlateau(): void {
-    if (this.#rates.best >= this.#plateauRate * STARTUP_GROWTH) {
+  #checkPlateau(roundTrip: number | undefined): void {
+    if (roundTrip !== undefined && roundTrip > STARTUP_GAIN * this.#path() + STARTUP_SLACK) {
+      this.#state = 'drain';
+    } else if (this.#rates.best >= this.#plateauRate * STARTUP_GROWTH) {
       this.#plateauRate = this.#rates.best;
       this.#plateau = 0;
     } else if (++this.#plateau >= STARTUP_ROUNDS) {

@@ -68,7 +68,8 @@ test('a handshake is 385 bytes and opens only with the cookie that it was made f
   assert.deepEqual(handshakeCookie(packet), cookie);
   assert.deepEqual(openHandshake(shared, packet), content);
   assert.equal(openHandshake(wrong, packet), undefined);
-  const accepts = (data: Uint8Array) => handshakeCookie(data) !== undefined && openHandshake(shared, data) !== undefined;
+  const accepts = (data: Uint8Array) =>
+    handshakeCookie(data) !== undefined && openHandshake(shared, data) !== undefined;
   assertRefusesMutants(packet, accepts);
 });
 

@@ -138,7 +138,9 @@ test('a peer that restarts with a new DHT key replaces its old session at once',
   pair.a.crypto.wake = () => {};
   pair.a.crypto.nextWake = () => undefined;
   pair.connect(again, pair.b);
-  pair.until(() => again.crypto.established(pair.b.realKeys.publicKey), 100);
+  const { a, b } = pair;
+  pair.until(() => again.crypto.established(b.realKeys.publicKey), 100);
+  pair.until(() => b.crypto.established(a.realKeys.publicKey), 100);
   assert.deepEqual(pair.b.events, ['dht-key', 'established', 'dht-key', 'closed', 'established']);
   assert.deepEqual(pair.b.peerDhtKey, again.dhtKeys.publicKey);
   assert.equal(pair.b.crypto.endpoint(pair.a.realKeys.publicKey), again.endpoint);
@@ -152,6 +154,7 @@ test('a peer that lost the session but kept its DHT key is not locked out', () =
   pair.tap = undefined;
   pair.connect(pair.a, pair.b);
   pair.until(() => pair.a.crypto.established(pair.b.realKeys.publicKey), 100);
+  pair.until(() => pair.established(), 100);
   assert.deepEqual(pair.b.events, ['dht-key', 'established', 'closed', 'established']);
   pair.send(Uint8Array.of(64, 1));
   pair.until(() => pair.b.lossless.length === 1, 100);

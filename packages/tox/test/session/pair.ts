@@ -92,6 +92,7 @@ export class Pair {
   dropped = 0;
   /** Longest that a datagram waited in front of the bottleneck, ms. */
   longestQueue = 0;
+  readonly firstNumber: number;
   readonly a: Side;
   readonly b: Side;
   readonly sides: Side[] = [];
@@ -102,6 +103,7 @@ export class Pair {
 
   constructor(seed: number, path: Path, options: { firstNumber?: number } = {}) {
     this.path = path;
+    this.firstNumber = options.firstNumber ?? 0;
     this.#random = seededRandom(seed);
     this.a = this.add('a', 1, seed * 2 + 1, options);
     this.b = this.add('b', 2, seed * 2 + 2, options);
@@ -234,9 +236,9 @@ export function transfer(pair: Pair, count: number, limitMs: number, size = 1373
     received++;
   };
   a.onWritable = fill;
-  const before = a.acknowledged.at(-1) ?? 0;
+  const before = a.acknowledged.at(-1) ?? pair.firstNumber;
   fill();
-  pair.until(() => received === count && (a.acknowledged.at(-1)! - before) >>> 0 >= count, limitMs);
+  pair.until(() => received === count && ((a.acknowledged.at(-1) ?? before) - before) >>> 0 >= count, limitMs);
   b.onLossless = undefined;
   a.onWritable = undefined;
   return pair.now - begin;

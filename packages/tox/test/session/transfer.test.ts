@@ -53,7 +53,8 @@ test('both directions at once do not disturb each other', () => {
   let back = 0;
   let sentBack = 0;
   const fill = () => {
-    while (sentBack < 3_000 && pair.b.crypto.room(toA) > 0) pair.b.crypto.sendLossless(pair.now, toA, numbered(sentBack++));
+    while (sentBack < 3_000 && pair.b.crypto.room(toA) > 0)
+      pair.b.crypto.sendLossless(pair.now, toA, numbered(sentBack++));
   };
   pair.b.onWritable = fill;
   pair.a.onLossless = (_now, data) => assert.deepEqual(data, numbered(back++));
