@@ -60,7 +60,13 @@ function carry(now: Mono, to: Endpoint, payload: Uint8Array): Sent {
   return three!;
 }
 
-function announce(d: NodeInfo, keys: KeyPair, searched: PublicKey, dataKey: PublicKey, pingId: Uint8Array = new Uint8Array(32)) {
+function announce(
+  d: NodeInfo,
+  keys: KeyPair,
+  searched: PublicKey,
+  dataKey: PublicKey,
+  pingId: Uint8Array = new Uint8Array(32),
+) {
   const nonce = randomNonce(env);
   const key = sharedKey(d.publicKey, keys.secretKey)!;
   const plain = packet.writeAnnounceRequestPlain({ pingId, searched, dataKey, sendback: env.random(8) });
