@@ -341,14 +341,13 @@ function session(c: Capture): unknown {
     keys[hex(sessionKey)] = hex(c.secretOf(sessionKey));
     cookieKeys[h.to] = c.symmetric(h.data.subarray(1, 25), h.data.subarray(25, 113));
   }
-  // Of the bulk only its start and what Bob says about it.
+  // Of the bulk only its first packets, and what Bob says about it.
   const [begin, end] = [c.moment('bulk begins'), c.moment('bulk ends')];
   let shown = 0;
   const packets = c.of(0x1b, (d) => {
     if (!both.has(d.from) || !both.has(d.to)) return false;
     return d.from === 'bob' || d.at < begin || d.at > end || shown++ < 3;
   });
-  const last = handshakes.at(-1)!;
   return {
     nodes: c.describe(both),
     /** public → secret of the session keys. */
@@ -357,7 +356,8 @@ function session(c: Capture): unknown {
     cookieKeys,
     cookieRequests: take(0x18).map(show),
     cookieResponses: take(0x19).map(show),
-    handshakes: handshakes.map((h) => ({ ...show(h), last: h === last })),
+    /** Both sides opened at once: the first of each made the session. */
+    handshakes: handshakes.map(show),
     /** `lost` ones never arrived. The receiver's requests for them follow. */
     packets: packets.map((d) => ({ ...show(d), lost: d.lost })),
   };
@@ -398,4 +398,4 @@ await write('dht', { ...(dht(capture) as object), bootstrapInfo: await bootstrap
 await write('onion', onion(capture));
 await write('session', session(capture));
 const { save: _name, at: _at, ...save } = capture.saves[0]!;
-await write('save', { nodes: capture.describe(['alice', 'bob']), ...save });
+await write('save', { nodes: capture.describe(capture.nodes.map((n) => n.node)), ...save });
