@@ -52,7 +52,10 @@ export class AccountNode implements Link {
       friendConnection: later((key, online) => this.#onConnection(key, online)),
       packet: (key, data) => this.handlers.packet(key, data),
       writable: (key) => this.handlers.writable(key),
-      profileChanged: later(() => this.#save()),
+      connection: later((connected) => {
+        this.#log.info(connected ? 'tox.connected' : 'tox.disconnected', { account: this.account });
+        if (connected) this.#save(); // the nodes that we know now are where the next start begins
+      }),
     });
     const contacts = this.#folder.contacts.list(this.account);
     const keys = new Set(contacts.map((contact) => contact.publicKey));

@@ -17,7 +17,8 @@ export interface RunningParts {
   startAccount(account: string): Promise<void>;
   stopAccount(account: string): Promise<void>;
   befriend(contact: Contact): void;
-  unfriend(account: string, publicKey: string): void;
+  /** Also gives up the mail that waits for it. */
+  unfriend(account: string, publicKey: string): Promise<void>;
   /** Where other nodes reach the account's node. */
   nodeLine(account: string): { host: string; port: number; publicKey: string } | undefined;
 }
@@ -142,10 +143,10 @@ export class Commands {
     return this.#contactView(this.#contact(args));
   }
 
-  removeContact(args: Args): unknown {
+  async removeContact(args: Args): Promise<unknown> {
     const { account, name, publicKey } = this.#contact(args);
     this.#folder.contacts.remove(account, name);
-    this.#running?.unfriend(account, publicKey);
+    await this.#running?.unfriend(account, publicKey);
     return { account, name, publicKey, removed: true };
   }
 

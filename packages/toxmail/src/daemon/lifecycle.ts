@@ -23,10 +23,11 @@ const SAME_SIGNAL_MS = 1_000;
 export async function runDaemon(dataDir: string, config: Config): Promise<number> {
   return withFolder(dataDir, async () => {
     const log = logger(config);
-    const folder = await openDataFolder(dataDir, toxFactory, systemScheduler);
+    const tox = toxFactory(log);
+    const folder = await openDataFolder(dataDir, tox, systemScheduler);
     try {
       const first = await firstAccount(folder);
-      const daemon = await startDaemon({ folder, config, tox: toxFactory, scheduler: systemScheduler, log });
+      const daemon = await startDaemon({ folder, config, tox, scheduler: systemScheduler, log });
       try {
         const control = await startControlServer(dataDir, (name, args) => daemon.commands.run(name, args), log);
         const accounts = folder.accounts.list();
@@ -49,7 +50,7 @@ export async function runDaemon(dataDir: string, config: Config): Promise<number
 export async function runBootstrap(dataDir: string, config: Config): Promise<number> {
   return withFolder(dataDir, async () => {
     const log = logger(config);
-    const node = await startBootstrapNode(dataDir, config);
+    const node = await startBootstrapNode(dataDir, config, log);
     try {
       const control = await startControlServer(dataDir, node.run, log);
       process.stdout.write(`${node.line}\n`);

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { systemScheduler } from '../base/clock.ts';
 import { FOLDER_MODE } from '../base/files.ts';
+import { silentLogger } from '../base/log.ts';
 import { UserError } from '../base/user-error.ts';
 import { Commands } from './commands.ts';
 import type { ControlRequest } from './control-protocol.ts';
@@ -30,9 +31,9 @@ export async function runStopped(
     const lock = await lockFolder(dataDir, TRY_MS);
     if (lock) {
       try {
-        const folder = await openDataFolder(dataDir, toxFactory, systemScheduler);
+        const folder = await openDataFolder(dataDir, toxFactory(silentLogger), systemScheduler);
         try {
-          return await new Commands(folder, idleQueue(folder)).run(command, args);
+          return await new Commands(folder, idleQueue(folder, systemScheduler)).run(command, args);
         } finally {
           folder.close();
         }

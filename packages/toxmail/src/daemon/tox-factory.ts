@@ -1,14 +1,77 @@
-import type { ToxFactory } from './tox-peer.ts';
+import { ToxError, ToxNode } from '@toxmail/tox';
+import type { Logger } from '../base/log.ts';
+import type { ToxFactory, ToxPeer, ToxPeerEvents } from './tox-peer.ts';
 
 /** Nodes of @toxmail/tox. */
-export const toxFactory: ToxFactory = {
-  newProfile() {
-    throw new Error('not built yet');
-  },
-  toxIdOf() {
-    throw new Error('not built yet');
-  },
-  start() {
-    throw new Error('not built yet');
-  },
-};
+export function toxFactory(log: Logger): ToxFactory {
+  return {
+    newProfile() {
+      const { save, toxId } = ToxNode.newProfile();
+      return { profile: save, toxId };
+    },
+
+    toxIdOf(profile) {
+      try {
+        return ToxNode.toxIdOf(profile);
+      } catch (error) {
+        if (error instanceof ToxError && error.kind === 'bad-save') return undefined;
+        throw error;
+      }
+    },
+
+    async start({ profile, udpPort, bootstrap }, events) {
+      try {
+        const node = await ToxNode.create({
+          save: profile,
+          udp: { port: udpPort },
+          bootstrap,
+          log: (id, fields) => log.debug(`tox.${id}`, fields),
+        });
+        listen(node, events);
+        return peerOf(node);
+      } catch (error) {
+        if (error instanceof ToxError && error.kind === 'port-in-use') return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+function listen(node: ToxNode, events: ToxPeerEvents): void {
+  node.on('connection', ({ connected }) => events.connection(connected));
+  node.on('friend-request', ({ publicKey, message }) => events.friendRequest(publicKey, message));
+  node.on('friend-connection', ({ friend, online }) => events.friendConnection(friend, online));
+  node.on('lossless', ({ friend, data }) => events.packet(friend, data));
+  node.on('writable', ({ friend }) => events.writable(friend));
+}
+
+function peerOf(node: ToxNode): ToxPeer {
+  return {
+    toxId: node.toxId,
+    publicKey: node.publicKey,
+    dhtPublicKey: node.dhtPublicKey,
+    udpPort: node.udpPort,
+    get connection() {
+      return node.connection;
+    },
+    get nodes() {
+      return node.nodes;
+    },
+    addFriend: (toxId, message) => void node.addFriend(toxId, message),
+    acceptFriend: (publicKey) => void node.acceptFriend(publicKey),
+    removeFriend: (publicKey) => node.removeFriend(publicKey),
+    friends: () => node.friends.map((friend) => friend.publicKey),
+    sendLossless(publicKey, packet) {
+      try {
+        return node.sendLossless(publicKey, packet);
+      } catch (error) {
+        // It went a moment ago; the event that says so is on its way.
+        if (error instanceof ToxError && (error.kind === 'friend-offline' || error.kind === 'unknown-friend'))
+          return false;
+        throw error;
+      }
+    },
+    save: () => node.save(),
+    close: () => node.close(),
+  };
+}

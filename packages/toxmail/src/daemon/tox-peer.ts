@@ -33,8 +33,8 @@ export interface ToxPeerEvents {
   packet(publicKey: string, data: Uint8Array): void;
   /** There is room again after a refused `sendLossless`. */
   writable(publicKey: string): void;
-  /** What `save` gives has changed. */
-  profileChanged(): void;
+  /** It is, or is no longer, part of the network. */
+  connection(connected: boolean): void;
 }
 
 export interface ToxPeerOptions {
@@ -45,12 +45,12 @@ export interface ToxPeerOptions {
   readonly bootstrap: readonly BootstrapNode[];
 }
 
-/** Makes identities and nodes. The implementation over @toxmail/tox is chosen in wire-up.ts. */
-export interface ToxFactory<Peer extends ToxPeer = ToxPeer> {
+/** Makes identities and nodes: tox-factory.ts. */
+export interface ToxFactory {
   /** A new identity as a save file, made without a network. */
   newProfile(): { profile: Uint8Array; toxId: string };
   /** The Tox ID in a save file; undefined if it is not one (or encrypted). */
   toxIdOf(profile: Uint8Array): string | undefined;
   /** Undefined if the port is taken. */
-  start(options: ToxPeerOptions, events: ToxPeerEvents): Promise<Peer | undefined>;
+  start(options: ToxPeerOptions, events: ToxPeerEvents): Promise<ToxPeer | undefined>;
 }

@@ -1,13 +1,19 @@
-import { join } from 'node:path';
 import type { Scheduler } from '../base/clock.ts';
-import type { Logger } from '../base/log.ts';
+import { errorCode, realFiles } from '../base/files.ts';
+import { type Logger, silentLogger } from '../base/log.ts';
+import { verifyPassword } from '../base/password.ts';
 import { UserError } from '../base/user-error.ts';
-import type { Contact } from '../contacts/contacts.ts';
-import type { QueueItem } from '../queue/record.ts';
-import { AccountNode } from './account-node.ts';
-import { Commands, type QueueCommands, type RunningParts, type ToxState } from './commands.ts';
+import { canonicalAddress } from '../contacts/address.ts';
+import type { DeliveryTarget } from '../delivery/target.ts';
+import { Pop3Server } from '../pop3/server.ts';
+import { Queue } from '../queue/queue.ts';
+import { SubmissionServer } from '../submission/server.ts';
+import { CreditPool } from '../transfer/credit.ts';
+import { AccountServices } from './account-services.ts';
+import { Commands, type RunningParts, type ToxState } from './commands.ts';
 import type { Config } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
+import { LoginThrottle } from './login-throttle.ts';
 import { reachableHost } from './own-address.ts';
 import type { ToxFactory } from './tox-peer.ts';
 import { UdpPorts } from './udp-ports.ts';
@@ -28,70 +34,139 @@ export interface DaemonParts {
 }
 
 /** Builds the object graph and starts it: the only place that knows which part uses which. */
-export async function startDaemon({ folder, config, tox, log }: DaemonParts): Promise<Daemon> {
-  const nodes = new Map<string, AccountNode>(); // one per account
-  const ports = new UdpPorts(folder.path, config.udpPort);
-  const queue = idleQueue(folder);
-  const listeners: Record<string, { host: string; port: number }> = {};
-
-  async function startAccount(name: string): Promise<void> {
-    const node = new AccountNode(name, folder, log, { peerOnline() {}, peerOffline() {} });
-    await node.start(async (profile, events) => {
-      for (const udpPort of ports.candidates()) {
-        const peer = await tox.start({ profile, udpPort, bootstrap: config.bootstrap }, events);
-        if (!peer) continue;
-        await ports.markUsed(peer.udpPort);
-        return peer;
-      }
-      throw new UserError('No UDP port is free for Tox. Choose another one with --udp-port, or 0 for any.');
-    });
-    nodes.set(name, node);
-  }
-
-  async function stopAccount(name: string): Promise<void> {
-    const node = nodes.get(name);
-    nodes.delete(name);
-    await node?.close();
-  }
-
-  const running: RunningParts = {
-    listeners,
-    toxState: (account) => toxState(nodes.get(account)),
-    isOnline: (account, publicKey) => nodes.get(account)?.isOnline(publicKey) ?? false,
-    startAccount,
-    stopAccount,
-    befriend: (contact: Contact) => nodes.get(contact.account)?.befriend(contact),
-    unfriend: (account, publicKey) => nodes.get(account)?.unfriend(publicKey),
-    nodeLine(account) {
-      const peer = nodes.get(account)?.peer;
-      return peer && { host: reachableHost(), port: peer.udpPort, publicKey: peer.dhtPublicKey };
-    },
+export async function startDaemon({ folder, config, tox, scheduler, log }: DaemonParts): Promise<Daemon> {
+  const services = new Map<string, AccountServices>(); // one per account
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const each of stops.splice(0).reverse()) await each();
   };
-
-  async function stop(): Promise<void> {
-    await Promise.all([...nodes.keys()].map(stopAccount));
-    await ports.markClean();
-  }
-
   try {
+    const ports = new UdpPorts(folder.path, config.udpPort);
+    stops.push(() => ports.markClean());
+
+    const overTox: DeliveryTarget = {
+      deliver: async (job, progress, signal) =>
+        (await services.get(job.account)?.transfer.deliver(job, progress, signal)) ?? { kind: 'offline' },
+    };
+    const queue = makeQueue(folder, scheduler, log, overTox);
+    const hooks = {
+      peerOnline: (account: string, key: string) => queue.peerOnline(account, key),
+      peerOffline: (account: string, key: string) => queue.peerOffline(account, key),
+    };
+    const pool = new CreditPool();
+
+    const startAccount = async (name: string): Promise<void> => {
+      const account = new AccountServices(name, { folder, scheduler, log, pool, hooks });
+      await account.prepare();
+      await account.node.start(async (profile, events) => {
+        for (const udpPort of ports.candidates()) {
+          const peer = await tox.start({ profile, udpPort, bootstrap: config.bootstrap }, events);
+          if (!peer) continue;
+          await ports.markUsed(peer.udpPort);
+          return peer;
+        }
+        throw new UserError('No UDP port is free for Tox. Choose another one with --udp-port, or 0 for any.');
+      });
+      services.set(name, account);
+    };
+    const stopAccount = async (name: string): Promise<void> => {
+      const account = services.get(name);
+      services.delete(name);
+      await account?.stop();
+    };
+
+    stops.push(async () => void (await Promise.all([...services.keys()].map(stopAccount))));
+    await queue.start();
+    stops.push(() => queue.stop());
     for (const { name } of folder.accounts.list()) await startAccount(name);
+
+    const throttle = new LoginThrottle(scheduler);
+    const smtp = new SubmissionServer({
+      accounts: folder.accounts,
+      contacts: folder.contacts,
+      queue,
+      clock: scheduler,
+      log,
+    });
+    const pop3 = new Pop3Server({
+      async authenticate(user, password) {
+        const account = folder.accounts.find(user);
+        const right = await throttle.attempt('pop3', user, () => verifyPassword(password, account?.passwordHash));
+        const maildir = account && services.get(account.name)?.maildir;
+        return right && maildir ? { account: account.name, maildir } : undefined;
+      },
+      scheduler,
+      log,
+    });
+    const listeners = {
+      smtp: await listening('smtp', config.smtpPort, () => smtp.listen({ host: config.listen, port: config.smtpPort })),
+      pop3: await listening('pop3', config.pop3Port, () => pop3.listen(config.pop3Port, config.listen)),
+    };
+    stops.push(async () => void (await Promise.all([smtp.close(), pop3.close()])));
+
+    const running: RunningParts = {
+      listeners,
+      toxState: (account) => toxState(services.get(account)),
+      isOnline: (account, publicKey) => services.get(account)?.node.isOnline(publicKey) ?? false,
+      startAccount,
+      async stopAccount(name) {
+        await stopAccount(name);
+        await queue.accountRemoved(name);
+      },
+      befriend: (contact) => services.get(contact.account)?.node.befriend(contact),
+      async unfriend(account, publicKey) {
+        services.get(account)?.node.unfriend(publicKey);
+        await queue.contactRemoved(account, publicKey);
+      },
+      nodeLine(account) {
+        const peer = services.get(account)?.node.peer;
+        return peer && { host: reachableHost(), port: peer.udpPort, publicKey: peer.dhtPublicKey };
+      },
+    };
+    return { commands: new Commands(folder, queue, running), listeners, stop };
   } catch (error) {
     await stop();
     throw error;
   }
-  return { commands: new Commands(folder, queue, running), listeners, stop };
 }
 
-/** The queue of a stopped node: can be looked at and changed, delivers nothing. */
-export function idleQueue(folder: DataFolder): QueueCommands {
-  const none = (): QueueItem => {
-    throw new UserError(`There is no mail of that ID in ${join(folder.path, 'spool')}. See: toxmail queue`);
-  };
-  return { list: () => [], counts: () => ({ waiting: 0, sending: 0, failed: 0 }), retry: none, cancel: none };
+/** The queue of a node that does not run: can be looked at and changed, delivers nothing. */
+export function idleQueue(folder: DataFolder, scheduler: Scheduler): Queue {
+  const nowhere: DeliveryTarget = { deliver: async () => ({ kind: 'offline' }) };
+  return makeQueue(folder, scheduler, silentLogger, nowhere);
 }
 
-function toxState(node: AccountNode | undefined): ToxState | undefined {
-  if (!node) return undefined;
-  const { connection, udpPort, dhtPublicKey, nodes } = node.peer;
+function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, tox: DeliveryTarget): Queue {
+  return new Queue({
+    db: folder.db,
+    files: realFiles,
+    scheduler,
+    log,
+    spool: folder.spool,
+    tox,
+    local: { deliver: async () => ({ kind: 'offline' }) },
+    ownAddress(account) {
+      const toxId = folder.accounts.get(account)?.toxId;
+      return toxId === undefined ? undefined : canonicalAddress(toxId);
+    },
+  });
+}
+
+async function listening<T>(name: string, port: number, listen: () => Promise<T>): Promise<T> {
+  try {
+    return await listen();
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'EADDRINUSE')
+      throw new UserError(`Port ${port} is in use by another program. Choose another one with --${name}-port.`);
+    if (code === 'EACCES')
+      throw new UserError(`Port ${port} needs more rights. Choose one above 1023 with --${name}-port.`);
+    throw error;
+  }
+}
+
+function toxState(services: AccountServices | undefined): ToxState | undefined {
+  if (!services) return undefined;
+  const { connection, udpPort, dhtPublicKey, nodes } = services.node.peer;
   return { connection, udpPort, dhtKey: dhtPublicKey, nodes };
 }

@@ -60,7 +60,7 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
     startAccount: async () => {},
     stopAccount: async () => {},
     befriend: (contact) => node.befriend(contact),
-    unfriend: (_account, key) => node.unfriend(key),
+    unfriend: async (_account, key) => node.unfriend(key),
     nodeLine: () => ({ host: '192.0.2.1', port: 33_445, publicKey: 'AB'.repeat(32) }),
   };
   const commands = new Commands(house.folder, emptyQueue, parts);

@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import type { Scheduler } from '../base/clock.ts';
+import { realFiles } from '../base/files.ts';
+import type { Logger } from '../base/log.ts';
+import { Maildir } from '../maildir/maildir.ts';
+import { DEFAULT_SIZE_LIMIT } from '../submission/server.ts';
+import type { CreditPool } from '../transfer/credit.ts';
+import { Inbox } from '../transfer/inbox.ts';
+import { MailTransfer } from '../transfer/mail-transfer.ts';
+import { Partials } from '../transfer/partials.ts';
+import { SeenTransfers } from '../transfer/seen.ts';
+import { AccountNode, type AccountNodeHooks } from './account-node.ts';
+import { addressBook } from './address-book.ts';
+import type { DataFolder } from './data-folder.ts';
+
+export interface AccountDeps {
+  readonly folder: DataFolder;
+  readonly scheduler: Scheduler;
+  readonly log: Logger;
+  /** Shared by all accounts. */
+  readonly pool: CreditPool;
+  readonly hooks: AccountNodeHooks;
+}
+
+/** What runs for one account: its Tox node, its mailbox, and the mail transfer between the two. */
+export class AccountServices {
+  readonly node: AccountNode;
+  readonly maildir: Maildir;
+  readonly inbox: Inbox;
+  readonly transfer: MailTransfer;
+
+  constructor(account: string, { folder, scheduler, log, pool, hooks }: AccountDeps) {
+    this.node = new AccountNode(account, folder, log, hooks);
+    this.maildir = new Maildir(realFiles, folder.maildirOf(account), scheduler);
+    this.inbox = new Inbox({
+      account,
+      maildir: this.maildir,
+      partials: new Partials(realFiles, join(folder.path, 'accounts', account, 'incoming'), scheduler),
+      seen: new SeenTransfers(folder.db, account, scheduler),
+      book: addressBook(account, folder.contacts, folder.accounts),
+      pool,
+      scheduler,
+      log,
+      maxSize: DEFAULT_SIZE_LIMIT,
+    });
+    this.transfer = new MailTransfer({
+      link: this.node,
+      files: realFiles,
+      scheduler,
+      log,
+      inbox: this.inbox,
+      onReady: (peer) => hooks.peerOnline(account, peer),
+    });
+  }
+
+  /** Before the node starts: an offer may come with its first packets. */
+  prepare(): Promise<void> {
+    return this.inbox.prepare();
+  }
+
+  async stop(): Promise<void> {
+    await this.transfer.stop();
+    await this.node.close();
+  }
+}
