@@ -32,8 +32,13 @@ export interface FriendOnion {
 export interface FriendSessions {
   connect(now: Mono, realKey: PublicKey, dhtKey: PublicKey, endpoint?: Endpoint): void;
   setEndpoint(now: Mono, realKey: PublicKey, endpoint: Endpoint): void;
+  /** Where a session, or an attempt of either side, sends to. */
+  endpoint(realKey: PublicKey): Endpoint | undefined;
   close(now: Mono, realKey: PublicKey): void;
+  /** Copies `data`. */
   sendLossless(now: Mono, realKey: PublicKey, data: Uint8Array): number | undefined;
+  /** Asking while it is 0 is what makes `onWritable` follow. */
+  room(realKey: PublicKey): number;
   sendLossy(now: Mono, realKey: PublicKey, data: Uint8Array): boolean;
 }
 
@@ -160,9 +165,15 @@ export class FriendConnections {
     return this.#friends.get(keyId(key))?.connectedAt !== undefined;
   }
 
-  /** The packet's number, or undefined if there is no connection or no room (then `onWritable` follows). */
+  /**
+   * Copies `data`, 1..1373 bytes. The packet's number, or undefined if there is no connection or no
+   * room (then `onWritable` follows).
+   */
   sendLossless(now: Mono, key: PublicKey, data: Uint8Array): number | undefined {
-    return this.connected(key) ? this.#sessions.sendLossless(now, key, data) : undefined;
+    if (!this.connected(key)) return undefined;
+    const number = this.#sessions.sendLossless(now, key, data);
+    if (number === undefined) this.#sessions.room(key);
+    return number;
   }
 
   sendLossy(now: Mono, key: PublicKey, data: Uint8Array): boolean {
@@ -216,6 +227,7 @@ export class FriendConnections {
     friend.attempting = false;
     friend.retryAt = undefined;
     friend.connectedAt = now;
+    friend.endpoint = this.#sessions.endpoint(key) ?? friend.endpoint;
     friend.deadAt = now + ALIVE_TIMEOUT;
     this.#sendAlive(now, friend);
     this.#env.log('friend.connected');
@@ -226,11 +238,14 @@ export class FriendConnections {
     }
   }
 
-  /** Killed by the friend, timed out, or an attempt that nobody answered. */
+  /**
+   * Killed by the friend, an attempt that nobody answered, or replaced by a new session that the
+   * friend opens: then that one is under way.
+   */
   onClosed(now: Mono, key: PublicKey): void {
     const friend = this.#friends.get(keyId(key));
     if (!friend) return;
-    friend.attempting = false;
+    friend.attempting = this.#sessions.endpoint(key) !== undefined;
     if (friend.connectedAt === undefined) this.#retry(friend, now + RETRY_DELAY);
     else this.#lost(now, friend);
   }
@@ -362,6 +377,8 @@ export class FriendConnections {
     friend.retryAt = undefined;
     this.#wakeStale = true;
     if (!friend.dhtKey || friend.attempting || friend.connectedAt !== undefined) return;
+    friend.attempting = this.#sessions.endpoint(friend.key) !== undefined; // opened by the friend
+    if (friend.attempting) return;
     const endpoint = this.#dht.endpointOf(now, friend.dhtKey) ?? friend.endpoint;
     if (!endpoint) return;
     friend.endpoint = endpoint;

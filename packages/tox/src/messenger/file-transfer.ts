@@ -5,7 +5,7 @@ import {
   decodeFileControl,
   decodeFileRequest,
   encodeFileControl,
-  encodeFileData,
+  encodeFileDataInto,
   encodeFileRequest,
   FILE_CHUNK_SIZE,
   FILE_ID_SIZE,
@@ -29,7 +29,9 @@ export interface FileOffer {
 
 /** How the transfers of one friend send. */
 export interface FileLink {
-  /** Lossless; the number, or undefined if there is no room. `onWritable` must follow. */
+  /** Where data packets are put together, 1373 bytes; shared by all friends. */
+  readonly scratch: Uint8Array;
+  /** Lossless, copies; the number, or undefined if there is no room. `onWritable` must follow. */
   send(now: Mono, data: Uint8Array): number | undefined;
   /**
    * Sent now or as soon as there is room. If too much waits already, throws `limit`; an `answer`
@@ -286,7 +288,7 @@ export class FileTransfers {
 
   /** Sends what is held and `next` as one chunk; what is short of a whole chunk, or reaches the size, is the last. */
   #sendChunk(now: Mono, t: Transfer, next: Uint8Array): boolean {
-    const number = this.#link.send(now, encodeFileData(t.file, t.tail, next));
+    const number = this.#link.send(now, encodeFileDataInto(this.#link.scratch, t.file, t.tail, next));
     if (number === undefined) {
       t.waiting = true;
       return false;

@@ -5,6 +5,7 @@ import type { FriendConnectionHooks } from '../friend/friend-connections.ts';
 import { FriendRequests } from '../friend/friend-requests.ts';
 import type { FriendRequestBody, Nospam } from '../packet/friend.ts';
 import * as packet from '../packet/messenger.ts';
+import { MAX_FRIEND_REQUEST_MESSAGE_SIZE } from '../packet/onion.ts';
 import { CopyPool, toText, toUtf8 } from './bytes.ts';
 import type { Emit, FileNumber, UserStatus } from './events.ts';
 import { type FileOffer, FileTransfers } from './file-transfer.ts';
@@ -17,14 +18,13 @@ export interface FriendLinks {
   add(now: Mono, key: PublicKey, request?: FriendRequestBody): void;
   remove(now: Mono, key: PublicKey): void;
   setRequest(now: Mono, key: PublicKey, request: FriendRequestBody | undefined): void;
+  /** Copies `data`. If undefined while the friend is connected, `onWritable` must follow. */
   sendLossless(now: Mono, key: PublicKey, data: Uint8Array): number | undefined;
   sendLossy(now: Mono, key: PublicKey, data: Uint8Array): boolean;
 }
 
 /** Friends of one identity. Ours: each costs searches in DHT and onion while it is offline. */
 export const MAX_FRIENDS = 256;
-/** UTF-8 bytes; what every c-toxcore sends and receives. */
-export const MAX_REQUEST_MESSAGE_SIZE = 921;
 /** Control packets of ours that wait for room, per friend. More is refused with `limit`. */
 const MAX_QUEUED = 1024;
 /** Control packets that answer the friend may fill this much of it; further ones are dropped. */
@@ -43,6 +43,7 @@ export class Messenger implements FriendConnectionHooks {
   readonly #friends = new Map<KeyId, Friend>();
   readonly #requests: FriendRequests;
   readonly #pool = new CopyPool();
+  readonly #scratch = new Uint8Array(packet.MAX_PACKET_SIZE);
   #name: Uint8Array;
   #statusMessage: Uint8Array;
   #status: UserStatus;
@@ -142,7 +143,10 @@ export class Messenger implements FriendConnectionHooks {
    */
   addFriend(now: Mono, id: ToxId, message: string): PublicKey {
     const publicKey = toxIdPublicKey(id);
-    const request = { nospam: toxIdNospam(id), message: toUtf8(message, MAX_REQUEST_MESSAGE_SIZE, 'friend request') };
+    const request = {
+      nospam: toxIdNospam(id),
+      message: toUtf8(message, MAX_FRIEND_REQUEST_MESSAGE_SIZE, 'friend request'),
+    };
     if (request.message.length === 0) throw new ToxError('bad-argument', 'a friend request needs a message');
     const known = this.#friends.get(keyId(publicKey));
     if (!known) return this.#addNew(now, publicKey, request);
@@ -361,13 +365,19 @@ export class Messenger implements FriendConnectionHooks {
   #add(now: Mono, record: FriendRecord): PublicKey {
     if (this.#friends.size >= MAX_FRIENDS) throw new ToxError('limit', `at most ${MAX_FRIENDS} friends`);
     const key = record.publicKey.slice() as PublicKey;
+    // Old programs saved longer texts than anyone receives.
+    const request = record.request && {
+      nospam: record.request.nospam,
+      message: record.request.message.slice(0, MAX_FRIEND_REQUEST_MESSAGE_SIZE),
+    };
     const link = {
+      scratch: this.#scratch,
       send: (at: Mono, data: Uint8Array) => this.#links.sendLossless(at, key, data),
       queue: (at: Mono, data: Uint8Array, answer?: boolean) => this.#queue(at, friend, data, answer),
     };
     const friend: Friend = {
       key,
-      request: record.request,
+      request,
       connected: false,
       online: false,
       name: record.name,
@@ -382,7 +392,7 @@ export class Messenger implements FriendConnectionHooks {
       weType: false,
     };
     this.#friends.set(keyId(key), friend);
-    this.#links.add(now, key, record.request);
+    this.#links.add(now, key, request);
     return key;
   }
 

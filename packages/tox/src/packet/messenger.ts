@@ -105,14 +105,13 @@ export function decodeFileControl(data: Uint8Array): FileControl | undefined {
   return r.done() ? { byReceiver, number, code, position: Number(position) } : undefined;
 }
 
-/** id, number(1), data(0..1371): no offset, order is implied. */
-export function encodeFileData(number: number, head: Uint8Array, tail: Uint8Array): Uint8Array {
-  const out = new Uint8Array(2 + head.length + tail.length);
+/** id, number(1), data(0..1371): no offset, order is implied. `out` has room for a packet; returns what was used. */
+export function encodeFileDataInto(out: Uint8Array, number: number, head: Uint8Array, tail: Uint8Array): Uint8Array {
   out[0] = FILE_DATA;
   out[1] = number;
   out.set(head, 2);
   out.set(tail, 2 + head.length);
-  return out;
+  return out.subarray(0, 2 + head.length + tail.length);
 }
 
 /** One id and one byte, or an id alone. */
