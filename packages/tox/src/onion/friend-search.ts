@@ -32,6 +32,11 @@ const FIRST_RETRY = 1_000;
  */
 const FIRST_INTERVAL = 300;
 const EARLY_PHASE = 6_000;
+/** Bounds of the same while some node keeps the friend's announce: he is there, but not connected; ms. */
+const MIN_FOUND_INTERVAL = 10_000;
+const MAX_FOUND_INTERVAL = 120_000;
+/** With fewer nodes to reach him through, a lost packet is worth an early repeat. */
+const ENOUGH_MAILBOXES = 3;
 /** More haste than this is ignored; ms. */
 const HURRY_INTERVAL = 3_000;
 
@@ -117,7 +122,7 @@ export class FriendSearch {
     }
     for (const box of this.#mailboxes.values()) {
       next = earlier(next, box.storedAt + STORED_LIFETIME);
-      next = earlier(next, tellDue(box));
+      next = earlier(next, this.#tellDue(box));
       if (this.requestPending) next = earlier(next, requestDue(box));
     }
     return next;
@@ -126,6 +131,7 @@ export class FriendSearch {
   /** How long to wait after a request sent at `at`. */
   #interval(at: Mono): number {
     const age = at - this.#started;
+    if (this.#mailboxes.size > 0) return Math.min(MAX_FOUND_INTERVAL, Math.max(MIN_FOUND_INTERVAL, age));
     return age < EARLY_PHASE ? FIRST_INTERVAL + age / 2 : Math.min(MAX_INTERVAL, age);
   }
 
@@ -171,21 +177,23 @@ export class FriendSearch {
       box.requestedAt = now;
       this.#hooks.request(now, near.node, dataKey);
     }
-    if (tellDue(box) <= now) {
+    if (this.#tellDue(box) <= now) {
       box.told++;
       box.toldAt = now;
       this.#hooks.tell(now, near.node, dataKey);
     }
   }
 
+  #tellDue(box: Mailbox): Mono {
+    if (box.told === 0) return box.toldAt;
+    if (this.#mailboxes.size >= ENOUGH_MAILBOXES) return box.toldAt + TELL_INTERVAL;
+    return box.toldAt + Math.min(TELL_INTERVAL, FIRST_TELL_INTERVAL * 2 ** (box.told - 1));
+  }
+
   #drop(near: NearNode): void {
     this.lookup.near.delete(near.id);
     this.#mailboxes.delete(near.id);
   }
-}
-
-function tellDue(box: Mailbox): Mono {
-  return box.told === 0 ? box.toldAt : box.toldAt + Math.min(TELL_INTERVAL, FIRST_TELL_INTERVAL * 2 ** (box.told - 1));
 }
 
 function requestDue(box: Mailbox): Mono {

@@ -137,10 +137,10 @@ export class Lookup {
 
   /** A node of the pool was heard of: ask it if we know few. */
   offer(now: Mono, node: NodeInfo): void {
-    if (!this.#sparse()) return;
+    if (!this.#sparse() || this.near.has(keyId(node.publicKey))) return;
     let waiting = 0;
     for (const asked of this.#asked.values()) if (now - asked.at < FIRST_RETRY) waiting++;
-    if (waiting >= this.near.capacity) return;
+    if (waiting >= this.near.capacity / 2) return;
     if (this.consider(now, node)) this.#refilledAt ??= now;
   }
 

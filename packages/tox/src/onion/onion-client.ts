@@ -87,6 +87,8 @@ interface Friend {
   request: FriendRequestBody | undefined;
   /** The newest `no_replay` of his; forgotten when he goes offline, in case his clock was wrong. */
   noReplay: bigint;
+  /** What his last DHT-key packet said. */
+  heardDhtKey: PublicKey | undefined;
 }
 
 /**
@@ -109,6 +111,8 @@ export class OnionClient {
   readonly #friends = new Map<KeyId, Friend>();
   readonly #budget = new KeyBudget(KEY_BURST, KEYS_PER_SECOND);
   #clock: Mono = 0;
+  /** The answer of `nextWake`, which is asked for after every datagram of any layer; null: to be found anew. */
+  #next: Mono | undefined | null = null;
 
   constructor(env: Env, deps: OnionClientDeps, hooks: OnionHooks) {
     this.#env = env;
@@ -132,16 +136,17 @@ export class OnionClient {
 
   /** True if the kind is ours, whatever became of the packet. */
   handle(now: Mono, from: Endpoint, data: Uint8Array): boolean {
-    this.#clock = now;
     switch (data[0]) {
       case ANNOUNCE_RESPONSE:
       case COUNTED_ANNOUNCE_RESPONSE: {
+        this.#touch(now);
         const response = readAnnounceResponse(data);
         const request = response && this.#requests.take(now, response.sendback);
         if (request) request.owner.receive(now, from, request, response, data[0] === COUNTED_ANNOUNCE_RESPONSE);
         return true;
       }
       case DATA_RESPONSE:
+        this.#touch(now);
         this.#receiveData(now, from, data);
         return true;
       default:
@@ -151,7 +156,7 @@ export class OnionClient {
 
   /** A routed DHT request with id 0x9c: the bytes after the id. */
   handleDhtKeyPacket(now: Mono, senderDhtKey: PublicKey, data: Uint8Array): void {
-    this.#clock = now;
+    this.#touch(now);
     const packet = readRoutedDhtKey(data);
     const friend = packet && this.#friends.get(keyId(packet.sender));
     const key = friend && this.#realShared.get(friend.publicKey);
@@ -161,7 +166,7 @@ export class OnionClient {
 
   /** A node answered us: it may serve as a hop and be asked. */
   addNode(now: Mono, node: NodeInfo): void {
-    this.#clock = now;
+    this.#touch(now);
     this.#pool.addDirect(now, node);
     this.#announcer.offer(now, node);
     for (const friend of this.#friends.values()) if (!friend.online) friend.search.offer(now, node);
@@ -169,7 +174,7 @@ export class OnionClient {
 
   /** Starts to search; nothing if he is a friend already. */
   addFriend(now: Mono, publicKey: PublicKey): void {
-    this.#clock = now;
+    this.#touch(now);
     const id = keyId(publicKey);
     if (this.#friends.has(id)) return;
     const friend: Friend = {
@@ -185,18 +190,20 @@ export class OnionClient {
       routedDue: now,
       request: undefined,
       noReplay: 0n,
+      heardDhtKey: undefined,
     };
     this.#friends.set(id, friend);
     friend.search.hurry(now);
   }
 
   removeFriend(publicKey: PublicKey): void {
+    this.#touch(this.#clock);
     this.#friends.delete(keyId(publicKey));
   }
 
   /** Online friends are left alone. One who goes offline is searched as if new. */
   setFriendOnline(now: Mono, publicKey: PublicKey, online: boolean): void {
-    this.#clock = now;
+    this.#touch(now);
     const friend = this.#friends.get(keyId(publicKey));
     if (!friend || friend.online === online) return;
     friend.online = online;
@@ -215,11 +222,12 @@ export class OnionClient {
     friend.dhtKey = dhtKey?.slice() as PublicKey | undefined;
     friend.routedTimes = 0;
     friend.routedDue = this.#clock;
+    this.#touch(this.#clock);
   }
 
   /** A friend request to deliver through the onion until cleared. Throws `RangeError` for a bad length. */
   setFriendRequest(now: Mono, publicKey: PublicKey, request: FriendRequestBody | undefined): void {
-    this.#clock = now;
+    this.#touch(now);
     if (request) checkRequest(request);
     const friend = this.#friends.get(keyId(publicKey));
     if (!friend) return;
@@ -238,7 +246,7 @@ export class OnionClient {
    * for our own announces (we came online, our address changed).
    */
   hurry(now: Mono, publicKey?: PublicKey): void {
-    this.#clock = now;
+    this.#touch(now);
     if (!publicKey) this.#announcer.hurry(now);
     for (const friend of publicKey ? [this.#friends.get(keyId(publicKey))] : this.#friends.values()) {
       if (!friend || friend.online) continue;
@@ -248,7 +256,7 @@ export class OnionClient {
   }
 
   wake(now: Mono): void {
-    this.#clock = now;
+    this.#touch(now);
     if (this.#pool.size === 0) return;
     this.#announcer.wake(now);
     for (const friend of this.#friends.values()) {
@@ -259,6 +267,11 @@ export class OnionClient {
   }
 
   nextWake(): Mono | undefined {
+    if (this.#next === null) this.#next = this.#findNextWake();
+    return this.#next;
+  }
+
+  #findNextWake(): Mono | undefined {
     if (this.#pool.size === 0) return undefined;
     let next = this.#announcer.nextWake(this.#clock);
     for (const friend of this.#friends.values()) {
@@ -267,6 +280,11 @@ export class OnionClient {
       if (friend.dhtKey) next = earlier(next, friend.routedDue);
     }
     return next;
+  }
+
+  #touch(now: Mono): void {
+    this.#clock = now;
+    this.#next = null;
   }
 
   #receiveData(now: Mono, from: Endpoint, data: Uint8Array): void {
@@ -292,10 +310,12 @@ export class OnionClient {
     const body = readDhtKeyBody(plain);
     if (!body || body.noReplay <= friend.noReplay) return;
     if (from && !sameBytes(from, body.dhtKey)) return;
+    const arrived = friend.noReplay === 0n || !friend.heardDhtKey || !sameBytes(friend.heardDhtKey, body.dhtKey);
     friend.noReplay = body.noReplay;
+    friend.heardDhtKey = body.dhtKey;
     this.#hooks.onFriendDhtKey(now, friend.publicKey, body.dhtKey, [...body.nodes]);
-    // He is up: find his announce at once and tell him where we are.
-    if (!friend.online) friend.search.hurry(now);
+    // He has just come: find his announce at once and tell him where we are.
+    if (arrived && !friend.online) friend.search.hurry(now);
   }
 
   #tell(now: Mono, friend: Friend, node: NodeInfo, dataKey: PublicKey): void {
