@@ -63,7 +63,6 @@ function source(a: Side, b: Side): () => void {
     for (let room = a.crypto.room(b.realKeys.publicKey); room > 0 && offered < count; room--, offered++) {
       a.crypto.sendLossless(now(), b.realKeys.publicKey, data);
     }
-    if (offered < count) a.crypto.room(b.realKeys.publicKey);
   };
 }
 

@@ -63,7 +63,7 @@ export interface NetCryptoHooks {
   onLossy(now: Mono, realKey: PublicKey, data: Uint8Array): void;
   /** All lossless numbers before `upTo` (u32, wraps) arrived at the peer. */
   onAcknowledged(now: Mono, realKey: PublicKey, upTo: number): void;
-  /** There is room again after `room` was 0 or a bulk packet was refused. */
+  /** There is room again: `room` had fallen to 0, and a good part of it is free now. */
   onWritable(now: Mono, realKey: PublicKey): void;
 }
 
@@ -171,7 +171,7 @@ export class NetCrypto {
     return this.#byKey.get(keyId(realKey))?.sendLossy(data) ?? false;
   }
 
-  /** Bulk packets that would be taken now. 0 arms `onWritable`. */
+  /** Bulk packets that would be taken now. `onWritable` follows when it has fallen to 0. */
   room(realKey: PublicKey): number {
     return this.#byKey.get(keyId(realKey))?.room() ?? 0;
   }

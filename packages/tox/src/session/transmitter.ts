@@ -44,7 +44,7 @@ export class Transmitter implements RequestReader {
   #credit = INITIAL_BURST;
   #creditAt: Mono;
   #paceAt: Mono | undefined;
-  #wanted = false; // a bulk source was refused
+  #filled = false; // there was no room, and nobody was told that there is again
 
   // Flight and losses. #lost: numbers in the order of detection, taken from #lostHead on.
   #inFlight = 0;
@@ -94,25 +94,26 @@ export class Transmitter implements RequestReader {
     return this.#window.start;
   }
 
-  /** Packets that a bulk source may queue now. 0 asks for a call when there is room. */
+  /** Packets that a bulk source may queue now. */
   room(): number {
-    const room = this.#room();
-    if (room === 0) this.#wanted = true;
-    return room;
+    const numbers = WINDOW_SIZE - ((this.#window.end - this.#window.start) >>> 0);
+    const queue = Math.floor(this.congestion.window) + QUEUE_AHEAD - this.#window.held;
+    return Math.max(0, Math.min(numbers, queue));
   }
 
   /** Queues a copy and sends what may be sent. Undefined if all numbers are taken. */
   queue(now: Mono, data: Uint8Array): number | undefined {
     const number = this.#window.push(data);
     if (number !== undefined) this.flush(now);
+    if (this.room() === 0) this.#filled = true;
     return number;
   }
 
-  /** Whether a refused source should be told that there is room. True once. */
+  /** Whether bulk sources should be told that there is room again. True once. */
   takeWritable(): boolean {
-    if (!this.#wanted) return false;
-    if (this.#room() < Math.min(WRITABLE_STEP, this.congestion.window / 4)) return false;
-    this.#wanted = false;
+    if (!this.#filled) return false;
+    if (this.room() < Math.min(WRITABLE_STEP, this.congestion.window / 4)) return false;
+    this.#filled = false;
     return true;
   }
 
@@ -221,12 +222,6 @@ export class Transmitter implements RequestReader {
 
   nextWake(): Mono {
     return Math.min(this.#paceAt ?? Number.POSITIVE_INFINITY, this.#probeAt ?? Number.POSITIVE_INFINITY);
-  }
-
-  #room(): number {
-    const numbers = WINDOW_SIZE - ((this.#window.end - this.#window.start) >>> 0);
-    const queue = Math.floor(this.congestion.window) + QUEUE_AHEAD - this.#window.held;
-    return Math.max(0, Math.min(numbers, queue));
   }
 
   #send(now: Mono, number: number, packet: SentPacket): void {
