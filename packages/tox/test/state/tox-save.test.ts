@@ -11,7 +11,7 @@ import { readToxSave, type ToxSave, writeToxSave } from '../../src/state/tox-sav
 import { testEnv } from '../../src/testing/test-env.ts';
 import { endpoint } from '../../src/wire/endpoint.ts';
 
-const vector = JSON.parse(readFileSync(new URL('../vectors/save.json', import.meta.url), 'utf8'));
+const vector = JSON.parse(readFileSync(new URL('../vectors/profile.json', import.meta.url), 'utf8'));
 const env = testEnv(1);
 const unhex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'));
 const utf8 = (text: string) => new TextEncoder().encode(text);
