@@ -84,8 +84,7 @@ function mailboxIn(
   const start = from + leading(value.slice(from, to));
   const end = from + value.slice(from, to).trimEnd().length;
   if (end <= start) return undefined;
-  let addressStart = angle?.start ?? start;
-  const addressEnd = angle?.end ?? end;
+  let { start: addressStart, end: addressEnd } = angle ?? withoutComments(value, start, end);
   if (angle) {
     // RFC 5322 §4.4: an old source route `@a,@b:` before the address.
     const route = /^\s*@[^:<>]*:/.exec(value.slice(addressStart, addressEnd));
@@ -93,6 +92,21 @@ function mailboxIn(
   }
   const address = withoutBlanks(value.slice(addressStart, addressEnd));
   return address.includes('@') ? { start, end, addressStart, addressEnd, address } : undefined;
+}
+
+/** Comments before and after a bare address are left out: they are the old way to write the name. */
+function withoutComments(value: string, start: number, end: number): { start: number; end: number } {
+  let first = -1;
+  let last = start;
+  for (let i = start; i < end; i++) {
+    if (value[i] === '(') i = endOfComment(value, i);
+    else if (!/\s/.test(value.charAt(i))) {
+      if (first < 0) first = i;
+      if (value[i] === '"') i = endOfQuoted(value, i);
+      last = i;
+    }
+  }
+  return first < 0 ? { start, end } : { start: first, end: Math.min(end, last + 1) };
 }
 
 function leading(text: string): number {

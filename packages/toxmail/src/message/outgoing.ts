@@ -112,11 +112,12 @@ function withMailboxes(each: HeaderField, canonical: (address: string) => string
   const value = replaceMailboxes(each.value, (mailbox, text) => {
     const fresh = canonical(Buffer.from(mailbox.address, 'latin1').toString('utf8'));
     if (fresh === undefined) return undefined;
-    const before = text.slice(0, mailbox.addressStart - mailbox.start).trimStart();
-    // A display name that is the address itself would carry the address that was just taken out.
-    if (before.toLowerCase().includes(mailbox.address.toLowerCase())) return `<${fresh}>`;
+    const before = text.slice(0, mailbox.addressStart - mailbox.start);
     const after = text.slice(mailbox.addressEnd - mailbox.start);
-    return before.endsWith('<') ? before + fresh + after : fresh + after;
+    // A name or comment that is the address itself would carry the address that was just taken out.
+    if (`${before}${after}`.toLowerCase().includes(mailbox.address.toLowerCase())) return `<${fresh}>`;
+    const withoutRoute = before.replace(/<\s*@[^<]*$/, '<');
+    return withoutRoute + Buffer.from(fresh, 'utf8').toString('latin1') + after;
   });
   return { name: each.name, value };
 }

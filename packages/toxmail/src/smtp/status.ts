@@ -39,6 +39,11 @@ export const status = {
     enhanced: '4.7.0',
     text: 'Too many failed log-ins; try again later',
   }),
+  loginThrottled: (seconds: number): MailStatus => ({
+    reply: 454,
+    enhanced: '4.7.0',
+    text: `Too many failed log-ins; try again in ${seconds} seconds`,
+  }),
   tooBig: (limit: number): MailStatus => ({
     reply: 552,
     enhanced: '5.3.4',

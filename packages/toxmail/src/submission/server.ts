@@ -21,6 +21,16 @@ export interface SubmissionDeps {
   readonly log: Logger;
   /** Largest mail, bytes. Default DEFAULT_SIZE_LIMIT. */
   readonly sizeLimit?: number;
+  /** Slows down the guessing of passwords, over all protocols. */
+  readonly throttle?: LoginThrottle;
+}
+
+/** `address`: of the client; `account`: as typed. */
+export interface LoginThrottle {
+  /** Milliseconds until an attempt is looked at again; 0 if now. */
+  waitMs(address: string, account: string): number;
+  failed(address: string, account: string): void;
+  succeeded(address: string, account: string): void;
 }
 
 /** product.md: mails up to 50 MB by default. */
@@ -134,11 +144,20 @@ export class SubmissionServer {
   }
 
   async #logIn(auth: SMTPServerAuthentication, session: SMTPServerSession): Promise<string> {
-    const account = this.#deps.accounts.find(auth.username ?? '');
-    if ((await verifyPassword(auth.password ?? '', account?.passwordHash)) && account) return account.name;
+    const { accounts, throttle, log } = this.#deps;
+    const client = session.remoteAddress;
+    const user = auth.username ?? '';
+    const wait = throttle?.waitMs(client, user) ?? 0;
+    if (wait > 0) throw new MailError(status.loginThrottled(Math.ceil(wait / 1000)));
+    const account = accounts.find(user);
+    if ((await verifyPassword(auth.password ?? '', account?.passwordHash)) && account) {
+      throttle?.succeeded(client, user);
+      return account.name;
+    }
+    throttle?.failed(client, user);
     const failures = (this.#failures.get(session) ?? 0) + 1;
     this.#failures.set(session, failures);
-    this.#deps.log.warn('smtp.bad-login', { client: session.remoteAddress });
+    log.warn('smtp.bad-login', { client });
     throw new MailError(failures >= LOGIN_FAILURES_MAX ? status.tooManyLogins() : status.badLogin());
   }
 

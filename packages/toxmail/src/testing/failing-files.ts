@@ -31,10 +31,10 @@ export class FailingFiles implements FileSystem {
     const file = await this.#inner.open(path, mode);
     const step = <Args extends unknown[], R>(name: keyof OpenFile, run: (...args: Args) => Promise<R>) => {
       return async (...args: Args): Promise<R> => {
-        // A crash takes the handle with it; the test's process must not leak it.
-        if (name === 'close' && this.crashed) return run(...args);
+        // A crash closes the file too: the process that runs the test must not leak the handle.
+        const closed = name === 'close' ? await run(...args) : undefined;
         this.#count(name, path);
-        return run(...args);
+        return closed === undefined && name !== 'close' ? run(...args) : (closed as R);
       };
     };
     return {

@@ -1,0 +1,100 @@
+import { type FileSystem, type OpenFile, readStream } from '../base/files.ts';
+import { errorField, type Logger } from '../base/log.ts';
+import type { Maildir } from '../maildir/maildir.ts';
+import type { MailStatus } from '../smtp/mail-error.ts';
+import { status } from '../smtp/status.ts';
+import type { IncomingMail } from '../transfer/inbox.ts';
+import { diskStatus } from '../transfer/outcome.ts';
+import type { DeliveryJob, DeliveryOutcome, DeliveryTarget } from './target.ts';
+
+/** The part of transfer/inbox.ts that is needed here. */
+export interface LocalInbox {
+  token(peer: string, id: Uint8Array): string;
+  claim(token: string): Promise<() => void>;
+  seen(token: string): boolean;
+  storeFile(mail: IncomingMail, file: OpenFile): Promise<MailStatus | undefined>;
+}
+
+export interface LocalDeliveryDeps {
+  readonly files: FileSystem;
+  readonly log: Logger;
+  /** Undefined if there is no such account (any more). */
+  mailbox(
+    account: string,
+  ):
+    | { readonly inbox: LocalInbox; readonly maildir: Maildir; readonly seen: { add(token: string): Promise<void> } }
+    | undefined;
+  /** An account's public key, 64 upper-case hex. */
+  publicKey(account: string): string | undefined;
+}
+
+/**
+ * Mail between accounts of one daemon, which never leaves it, and notices to an account itself. It is stored exactly as
+ * mail that came over Tox is: under the recipient's names, once, on the disk before it counts.
+ */
+export class LocalDelivery implements DeliveryTarget {
+  readonly #deps: LocalDeliveryDeps;
+
+  constructor(deps: LocalDeliveryDeps) {
+    this.#deps = deps;
+  }
+
+  async deliver(job: DeliveryJob): Promise<DeliveryOutcome> {
+    const box = this.#deps.mailbox(job.peer);
+    const sender = this.#deps.publicKey(job.account);
+    if (!box || sender === undefined) return { kind: 'failed', status: status.noSuchAccount() };
+    const token = box.inbox.token(sender, Buffer.from(job.id, 'hex'));
+    const release = await box.inbox.claim(token);
+    try {
+      if (box.inbox.seen(token)) return { kind: 'delivered' };
+      const refusal = isNotice(job)
+        ? await this.#storeNotice(job, token, box)
+        : await this.#storeMail(job, token, sender, box.inbox);
+      return refusal ? { kind: 'failed', status: refusal } : { kind: 'delivered' };
+    } catch (error) {
+      this.#deps.log.error('delivery.local-failed', { id: job.id, error: errorField(error) });
+      return { kind: 'failed', status: diskStatus(error) };
+    } finally {
+      release();
+    }
+  }
+
+  async #storeMail(
+    job: DeliveryJob,
+    token: string,
+    sender: string,
+    inbox: LocalInbox,
+  ): Promise<MailStatus | undefined> {
+    const file = await this.#deps.files.open(job.path, 'read');
+    try {
+      const { id, size, digest, envelope } = job;
+      const nullSender = envelope.from === '';
+      return await inbox.storeFile({ peer: sender, id, token, size, digest, nullSender, tag: envelope.tag }, file);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** A notice is ours: no contact sends it, so its header stays as we wrote it. */
+  async #storeNotice(
+    job: DeliveryJob,
+    token: string,
+    { maildir, seen }: { maildir: Maildir; seen: { add(token: string): Promise<void> } },
+  ): Promise<undefined> {
+    const writer = await maildir.create(token);
+    try {
+      await writer.append(Buffer.from(`Return-Path: <>\r\nDelivered-To: ${job.peer}@tox\r\n`));
+      for await (const chunk of readStream(this.#deps.files, job.path)) await writer.append(chunk);
+      await writer.commit();
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+    await seen.add(token);
+  }
+}
+
+/** Only the queue's own notices go from an account to itself without an envelope sender. */
+function isNotice(job: DeliveryJob): boolean {
+  return job.envelope.from === '' && job.account === job.peer;
+}
