@@ -1,6 +1,8 @@
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FILE_MODE } from '../base/files.ts';
 
 const POLL_MS = 50;
 const SQLITE_BUSY = 5;
@@ -24,6 +26,7 @@ export async function lockFolder(dataDir: string, waitMs: number): Promise<Folde
 }
 
 function tryLock(path: string): FolderLock | undefined {
+  closeSync(openSync(path, 'a', FILE_MODE));
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
     database.exec('BEGIN EXCLUSIVE');
