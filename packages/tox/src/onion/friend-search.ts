@@ -61,11 +61,11 @@ export interface FriendSearchHooks {
 /** Looks for one friend's announce while he is offline and reaches him through it. */
 export class FriendSearch {
   readonly lookup: Lookup;
-  /** Whether there is a friend request to send. */
-  requestPending = false;
   readonly #hooks: FriendSearchHooks;
   /** BOUNDED: a subset of the lookup's nodes. */
   readonly #mailboxes = new Map<KeyId, Mailbox>();
+  /** Whether there is a friend request to send. */
+  #requestPending = false;
   #started: Mono = Number.NEGATIVE_INFINITY;
   #lastAsked: Mono = Number.NEGATIVE_INFINITY;
 
@@ -98,11 +98,10 @@ export class FriendSearch {
     this.wake(now);
   }
 
-  /** Sends a new friend request to all places where the friend may find it. */
-  requestChanged(now: Mono, pending: boolean): void {
-    this.requestPending = pending;
+  /** A new friend request goes to all places where the friend may find it, with the next `wake`. */
+  requestChanged(pending: boolean): void {
+    this.#requestPending = pending;
     for (const box of this.#mailboxes.values()) box.requests = 0;
-    this.wake(now);
   }
 
   wake(now: Mono): void {
@@ -123,7 +122,7 @@ export class FriendSearch {
     for (const box of this.#mailboxes.values()) {
       next = earlier(next, box.storedAt + STORED_LIFETIME);
       next = earlier(next, this.#tellDue(box));
-      if (this.requestPending) next = earlier(next, requestDue(box));
+      if (this.#requestPending) next = earlier(next, requestDue(box));
     }
     return next;
   }
@@ -172,7 +171,7 @@ export class FriendSearch {
       this.#mailboxes.delete(near.id);
       return;
     }
-    if (this.requestPending && requestDue(box) <= now) {
+    if (this.#requestPending && requestDue(box) <= now) {
       box.requests++;
       box.requestedAt = now;
       this.#hooks.request(now, near.node, dataKey);

@@ -62,6 +62,8 @@ export interface LookupOptions {
 export class Lookup {
   readonly near: NearNodes;
   readonly paths: OnionPaths;
+  /** While false, answers that still come lead to nothing. */
+  active = true;
   readonly #deps: LookupDeps;
   readonly #options: LookupOptions;
   readonly #sharedKeys: SharedKeys;
@@ -106,6 +108,7 @@ export class Lookup {
     if (!answer) return;
     path.answered();
     this.#deps.pool.addDistant(now, node);
+    if (!this.active) return;
     const id = keyId(node.publicKey);
     let near = this.near.get(id);
     if (!near && this.near.wants(node.publicKey)) near = this.near.add(now, node, path);

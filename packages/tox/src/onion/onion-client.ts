@@ -198,6 +198,8 @@ export class OnionClient {
 
   removeFriend(publicKey: PublicKey): void {
     this.#touch(this.#clock);
+    const friend = this.#friends.get(keyId(publicKey));
+    if (friend) friend.search.lookup.active = false;
     this.#friends.delete(keyId(publicKey));
   }
 
@@ -207,6 +209,7 @@ export class OnionClient {
     const friend = this.#friends.get(keyId(publicKey));
     if (!friend || friend.online === online) return;
     friend.online = online;
+    friend.search.lookup.active = !online;
     if (online) return;
     friend.noReplay = 0n;
     friend.routedTimes = 0;
@@ -232,8 +235,10 @@ export class OnionClient {
     const friend = this.#friends.get(keyId(publicKey));
     if (!friend) return;
     friend.request = request && { nospam: request.nospam.slice(), message: request.message.slice() };
-    friend.search.requestChanged(now, request !== undefined);
-    if (request && !friend.online) friend.search.hurry(now);
+    friend.search.requestChanged(request !== undefined);
+    if (friend.online) return;
+    friend.search.wake(now);
+    if (request) friend.search.hurry(now);
   }
 
   /** Whether friends can find us: some node keeps our announce. */

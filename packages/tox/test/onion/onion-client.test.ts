@@ -214,3 +214,24 @@ test('a friend request of the largest size arrives', () => {
   const notice = b.notices[0]!;
   assert.ok(notice.kind === 'request' && sameBytes(notice.message, message));
 });
+
+test('a friend who is online or removed is left alone at once', () => {
+  const leave = [
+    (a: OnionPeer, friend: PublicKey, now: number) => a.client.setFriendOnline(now, friend, true),
+    (a: OnionPeer, friend: PublicKey) => a.client.removeFriend(friend),
+  ];
+  for (const [i, away] of leave.entries()) {
+    const { world, a, b } = trio(22 + i);
+    const friend = b.realKeys.publicKey;
+    world.runFor(1000);
+    let sent = 0;
+    world.poke(a.at, () => a.client.addFriend(world.now, friend));
+    world.poke(a.at, () => away(a, friend, world.now));
+    world.tap = (from, to, data) => {
+      if (from === a.at && to !== a.at && data[0] === 0x80) sent++;
+    };
+    world.runFor(10_000);
+    assert.equal(sent, 0);
+    assert.equal(b.notices.length, 0);
+  }
+});
