@@ -27,16 +27,18 @@ export class AccountServices {
   readonly node: AccountNode;
   readonly maildir: Maildir;
   readonly inbox: Inbox;
+  readonly seen: SeenTransfers;
   readonly transfer: MailTransfer;
 
   constructor(account: string, { folder, scheduler, log, pool, hooks }: AccountDeps) {
     this.node = new AccountNode(account, folder, log, hooks);
     this.maildir = new Maildir(realFiles, folder.maildirOf(account), scheduler);
+    this.seen = new SeenTransfers(folder.db, account, scheduler);
     this.inbox = new Inbox({
       account,
       maildir: this.maildir,
       partials: new Partials(realFiles, join(folder.path, 'accounts', account, 'incoming'), scheduler),
-      seen: new SeenTransfers(folder.db, account, scheduler),
+      seen: this.seen,
       book: addressBook(account, folder.contacts, folder.accounts),
       pool,
       scheduler,

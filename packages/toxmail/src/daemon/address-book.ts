@@ -6,11 +6,7 @@ import type { AddressBook, KnownAddress } from '../transfer/arrival.ts';
 /** How one account sees people: its contacts by their names in its book, itself and the other accounts by theirs. */
 export function addressBook(account: string, contacts: Contacts, accounts: Accounts): AddressBook {
   const contact = (publicKey: string): KnownAddress | undefined => {
-    const found = contacts.byPublicKey(account, publicKey);
-    return found && known(found.publicKey, found.name);
-  };
-  const local = (publicKey: string): KnownAddress | undefined => {
-    const found = accounts.byPublicKey(publicKey);
+    const found = contacts.byPublicKey(account, publicKey) ?? accounts.byPublicKey(publicKey);
     return found && known(publicKey, found.name);
   };
   return {
@@ -20,7 +16,7 @@ export function addressBook(account: string, contacts: Contacts, accounts: Accou
       switch (target?.kind) {
         case 'tox-id':
         case 'public-key':
-          return contact(target.publicKey) ?? local(target.publicKey);
+          return contact(target.publicKey);
         case 'foreign': {
           const found = contacts.byEmail(account, target.address);
           return found && known(found.publicKey, found.name);

@@ -4,6 +4,7 @@ import { type Logger, silentLogger } from '../base/log.ts';
 import { verifyPassword } from '../base/password.ts';
 import { UserError } from '../base/user-error.ts';
 import { canonicalAddress } from '../contacts/address.ts';
+import { LocalDelivery } from '../delivery/local.ts';
 import type { DeliveryTarget } from '../delivery/target.ts';
 import { Pop3Server } from '../pop3/server.ts';
 import { Queue } from '../queue/queue.ts';
@@ -48,7 +49,13 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       deliver: async (job, progress, signal) =>
         (await services.get(job.account)?.transfer.deliver(job, progress, signal)) ?? { kind: 'offline' },
     };
-    const queue = makeQueue(folder, scheduler, log, overTox);
+    const local = new LocalDelivery({
+      files: realFiles,
+      log,
+      mailbox: (account) => services.get(account),
+      publicKey: (account) => folder.accounts.get(account)?.toxId?.slice(0, 64),
+    });
+    const queue = makeQueue(folder, scheduler, log, { tox: overTox, local });
     const hooks = {
       peerOnline: (account: string, key: string) => queue.peerOnline(account, key),
       peerOffline: (account: string, key: string) => queue.peerOffline(account, key),
@@ -76,9 +83,9 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
     };
 
     stops.push(async () => void (await Promise.all([...services.keys()].map(stopAccount))));
-    await queue.start();
-    stops.push(() => queue.stop());
     for (const { name } of folder.accounts.list()) await startAccount(name);
+    stops.push(() => queue.stop());
+    await queue.start();
 
     const throttle = new LoginThrottle(scheduler);
     const smtp = new SubmissionServer({
@@ -133,18 +140,19 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
 /** The queue of a node that does not run: can be looked at and changed, delivers nothing. */
 export function idleQueue(folder: DataFolder, scheduler: Scheduler): Queue {
   const nowhere: DeliveryTarget = { deliver: async () => ({ kind: 'offline' }) };
-  return makeQueue(folder, scheduler, silentLogger, nowhere);
+  return makeQueue(folder, scheduler, silentLogger, { tox: nowhere, local: nowhere });
 }
 
-function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, tox: DeliveryTarget): Queue {
+type Targets = Record<'tox' | 'local', DeliveryTarget>;
+
+function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, targets: Targets): Queue {
   return new Queue({
     db: folder.db,
     files: realFiles,
     scheduler,
     log,
     spool: folder.spool,
-    tox,
-    local: { deliver: async () => ({ kind: 'offline' }) },
+    ...targets,
     ownAddress(account) {
       const toxId = folder.accounts.get(account)?.toxId;
       return toxId === undefined ? undefined : canonicalAddress(toxId);
