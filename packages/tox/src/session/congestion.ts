@@ -4,8 +4,9 @@ import type { Mono } from '../core/env.ts';
 export interface AckSample {
   /** Packets newly known to have arrived. */
   readonly acked: number;
-  /** Arrived in all, before this one and with it. */
-  readonly deliveredBefore: number;
+  /** Packets newly believed lost. */
+  readonly lost: number;
+  /** Arrived in all. */
   readonly delivered: number;
   /** `delivered` when the newest arrived packet was sent: a round trip is over once this passes the old total. */
   readonly deliveredAtSend: number;
@@ -44,6 +45,8 @@ const MAX_WINDOW = 32_000;
 /** 2/ln 2: doubles the delivery rate each round. */
 const STARTUP_GAIN = 2.89;
 const WINDOW_GAIN = 2;
+/** Of the part of the window that only bridges the time between two acknowledgements. */
+const GAP_GAIN = 1.25;
 /** One probe for more, one step to drain what it queued, then cruising. */
 const PROBE_GAINS = [1.25, 0.75, 1, 1, 1, 1, 1, 1];
 /** Start-up ends after this many rounds without a quarter more. */
@@ -51,6 +54,8 @@ const STARTUP_ROUNDS = 3;
 const STARTUP_GROWTH = 1.25;
 /** Or when the round trip has risen beyond what its gain explains, and this many ms: a slow link with a long queue. */
 const STARTUP_SLACK = 50;
+/** Or when more than this share of a round was lost: a short queue overflows. */
+const STARTUP_LOSS = 0.3;
 /** A round on a very short path is no measurement; ms. */
 const MIN_ROUND = 5;
 /** How long the best delivery rate counts: this many rounds, and at least so many ms. */
@@ -77,6 +82,8 @@ export class PathModel implements Congestion {
   #roundAt: Mono;
   #plateau = 0;
   #plateauRate = 0;
+  #roundAcked = 0;
+  #roundLost = 0;
   #phase = 2;
   #phaseAt: Mono = 0;
 
@@ -91,6 +98,8 @@ export class PathModel implements Congestion {
   onAck(now: Mono, s: AckSample): void {
     this.#measureRoundTrip(now, s);
     this.#ackGap = Math.min(MAX_ACK_GAP, Math.max(s.ackGap, this.#ackGap + (s.ackGap - this.#ackGap) / 16));
+    this.#roundAcked += s.acked;
+    this.#roundLost += s.lost;
     const round = s.deliveredAtSend >= this.#roundEnd && now - this.#roundAt >= MIN_ROUND;
     if (s.rate > 0 && (!s.sourceLimited || s.rate >= this.#rates.best)) {
       this.#rates.add(now, s.rate, Math.max(RATE_AGE, RATE_ROUNDS * this.#path()));
@@ -99,6 +108,8 @@ export class PathModel implements Congestion {
       this.#roundEnd = s.delivered;
       this.#roundAt = now;
       if (this.#state === 'startup' && !s.sourceLimited) this.#checkPlateau(s.roundTrip);
+      this.#roundAcked = 0;
+      this.#roundLost = 0;
     }
     const target = this.#rates.best * this.#path();
     if (this.#state === 'drain' && s.inFlight <= target) this.#enterProbe(now);
@@ -133,7 +144,8 @@ export class PathModel implements Congestion {
   }
 
   #checkPlateau(roundTrip: number | undefined): void {
-    if (roundTrip !== undefined && roundTrip > STARTUP_GAIN * this.#path() + STARTUP_SLACK) {
+    const queued = roundTrip !== undefined && roundTrip > STARTUP_GAIN * this.#path() + STARTUP_SLACK;
+    if (queued || this.#roundLost > STARTUP_LOSS * this.#roundAcked) {
       this.#state = 'drain';
     } else if (this.#rates.best >= this.#plateauRate * STARTUP_GROWTH) {
       this.#plateauRate = this.#rates.best;
@@ -161,10 +173,8 @@ export class PathModel implements Congestion {
       this.window = Math.max(MIN_WINDOW, Math.min(this.window, target / 2));
       return;
     }
-    const wanted = Math.min(
-      MAX_WINDOW,
-      Math.max(MIN_WINDOW, target * (this.#state === 'startup' ? gain : WINDOW_GAIN)),
-    );
+    const extra = this.#state === 'startup' ? 0 : (WINDOW_GAIN - GAP_GAIN) * best * this.#ackGap;
+    const wanted = Math.min(MAX_WINDOW, Math.max(MIN_WINDOW, WINDOW_GAIN * target - extra));
     if (this.#state === 'startup') {
       if (this.window < wanted) this.window = Math.min(this.window + s.acked, MAX_WINDOW);
     } else {

@@ -50,6 +50,7 @@ export class Transmitter implements RequestReader {
   #inFlight = 0;
   #lost: number[] = [];
   #lostHead = 0;
+  #lostSince = 0; // the sample before
   #named: number[] = []; // named as missing by the request that is being read
   #newestSentAt: Mono = -1; // of the packets that arrived
   #reorder = 0; // how much later sent packets may arrive earlier, ms
@@ -178,7 +179,10 @@ export class Transmitter implements RequestReader {
     if (acked > 0 || this.#lostHead < this.#lost.length) this.flush(now);
   }
 
-  /** Sends as much as window and pace allow. */
+  /**
+   * Sends as much as window and pace allow. What is lost goes first and heeds the pace only: a
+   * request names at most 1372 packets, so those lost beyond count as in flight for a while.
+   */
   flush(now: Mono): void {
     const w = this.#window;
     const { window, pace } = this.congestion;
@@ -188,11 +192,14 @@ export class Transmitter implements RequestReader {
       this.#creditAt = now;
     }
     this.#paceAt = undefined;
-    while (this.#inFlight < window) {
+    for (;;) {
       const lost = this.#firstLost();
-      if (lost === undefined && w.next === w.end) {
-        this.#sourceLimitedUntil = this.#delivered + this.#inFlight || 1;
-        return;
+      if (lost === undefined) {
+        if (this.#inFlight >= window) return;
+        if (w.next === w.end) {
+          this.#sourceLimitedUntil = this.#delivered + this.#inFlight || 1;
+          return;
+        }
       }
       if (this.#credit < 1) {
         const batch = Math.min(burst / 2, Math.max(1, pace * PACE_STEP));
@@ -266,7 +273,7 @@ export class Transmitter implements RequestReader {
       const elapsed = Math.max(newest.sentAt - newest.firstSentAt, now - newest.deliveredAt);
       const sample: AckSample = {
         acked,
-        deliveredBefore: this.#before,
+        lost: this.#lostSince,
         delivered: this.#delivered,
         deliveredAtSend: newest.delivered,
         rate: elapsed > 0 ? (this.#delivered - newest.delivered) / Math.max(elapsed, PACE_STEP) : 0,
@@ -275,6 +282,7 @@ export class Transmitter implements RequestReader {
         ackGap: now - this.#ackAt,
         inFlight: this.#inFlight,
       };
+      this.#lostSince = 0;
       this.congestion.onAck(now, sample);
     }
     this.#ackAt = now;
@@ -302,6 +310,7 @@ export class Transmitter implements RequestReader {
       if (age < minimum || (packet.sentAt + tolerance >= this.#newestSentAt && age < oldAge)) continue;
       packet.lost = true;
       this.#inFlight--;
+      this.#lostSince++;
       this.#lost.push(number);
     }
     this.#named.length = 0;
