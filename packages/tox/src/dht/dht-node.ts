@@ -216,8 +216,8 @@ export class DhtNode {
     return this.#router.route(now, receiver, id, data, Number.POSITIVE_INFINITY);
   }
 
-  /** Asks a node that somebody mentioned for the nodes around `target` (default: around itself). */
-  probe(now: Mono, node: NodeInfo, target: PublicKey = node.publicKey): void {
+  /** Asks a node that a friend mentioned for the nodes around `target`, usually the friend's key. */
+  probe(now: Mono, node: NodeInfo, target: PublicKey): void {
     if (sameBytes(node.publicKey, this.#own) || !isUnicast(node.endpoint)) return;
     this.#askOnce(now, node.publicKey, node.endpoint, target);
   }

@@ -73,17 +73,21 @@ export class Upkeep {
 
   #passClose(now: Mono, connected: boolean): Mono {
     const members = this.#table.close.members();
+    let asked = false;
     let next = Number.POSITIVE_INFINITY;
     for (const peer of members) {
       if (peer.closeAskedAt + ASK_INTERVAL <= now && this.#requestsLeft > 0) {
         this.#requestsLeft--;
         peer.closeAskedAt = now;
+        asked = true;
         this.askPeer(now, peer, this.#own);
       }
       next = Math.min(next, peer.closeAskedAt + ASK_INTERVAL);
     }
     if (!connected || members.length === 0) return next;
-    if (this.#closeRandomAt <= now && this.#requestsLeft > 0) {
+    if (asked) {
+      this.#closeRandomAt = Math.max(this.#closeRandomAt, now + PASS_PAUSE); // an extra one would tell nothing new
+    } else if (this.#closeRandomAt <= now && this.#requestsLeft > 0) {
       this.#askRandom(now, members.length, (i) => members[i]!, this.#own);
       this.#closeRandomAt = now + (this.#closeQuickLeft > 0 ? PASS_PAUSE : RANDOM_INTERVAL);
       this.#closeQuickLeft--;
@@ -93,17 +97,21 @@ export class Upkeep {
 
   #passSearch(now: Mono, list: SearchList, connected: boolean): Mono {
     const { entries } = list;
+    let asked = false;
     let next = Number.POSITIVE_INFINITY;
     for (const entry of entries) {
       if (entry.askedAt + ASK_INTERVAL <= now && this.#requestsLeft > 0) {
         this.#requestsLeft--;
         entry.askedAt = now;
+        asked = true;
         this.askPeer(now, entry.peer, list.key);
       }
       next = Math.min(next, entry.askedAt + ASK_INTERVAL);
     }
     if (!connected || entries.length === 0) return next;
-    if (list.randomAt <= now && this.#requestsLeft > 0) {
+    if (asked) {
+      list.randomAt = Math.max(list.randomAt, now + PASS_PAUSE);
+    } else if (list.randomAt <= now && this.#requestsLeft > 0) {
       this.#askRandom(now, entries.length, (i) => entries[i]!.peer, list.key);
       if (this.#table.get(list.id)?.live(now)) list.quickLeft = 0;
       list.randomAt = now + (list.quickLeft > 0 ? PASS_PAUSE : RANDOM_INTERVAL);

@@ -16,7 +16,7 @@ export interface FriendDht {
   search(now: Mono, publicKey: PublicKey): void;
   stopSearch(publicKey: PublicKey): void;
   endpointOf(now: Mono, publicKey: PublicKey): Endpoint | undefined;
-  probe(now: Mono, node: NodeInfo): void;
+  probe(now: Mono, node: NodeInfo, target: PublicKey): void;
 }
 
 /** What it needs of the onion. */
@@ -189,7 +189,7 @@ export class FriendConnections {
     this.#learnDhtKey(now, friend, dhtKey, true);
     if (friend.connectedAt !== undefined) return;
     for (const node of nodes) {
-      if (node.transport === 'udp') this.#dht.probe(now, { publicKey: node.publicKey, endpoint: node.endpoint });
+      if (node.transport === 'udp') this.#dht.probe(now, node, dhtKey);
     }
     this.#tryConnect(now, friend);
   }

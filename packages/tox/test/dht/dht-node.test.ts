@@ -342,7 +342,7 @@ test('answers that mention ever new nodes cause a bounded number of requests', (
     });
     stranger.join(6_000 + round, [fake(), fake(), fake(), fake()]);
     requests += node.sent.splice(0).length;
-    dht.probe(6_000 + round, { publicKey: stranger.keys.publicKey, endpoint: AWAY });
+    dht.probe(6_000 + round, stranger.info, node.keys.publicKey);
   }
   assert.ok(requests <= 300, `${requests} requests`);
 });
