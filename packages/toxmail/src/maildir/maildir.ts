@@ -203,15 +203,21 @@ export class MaildirWriter {
   }
 
   /**
-   * Returns when the mail would survive a power cut; others can read it from then on (or from a moment before). If it
-   * fails, nothing is in new/, or the mail is there whole but perhaps not for good; call `abort` in both cases.
+   * Returns when the mail would survive a power cut; others can read it from a moment before. If it fails the mail is
+   * not in new/ (as far as the failing disk lets us remove it); call `abort`.
    */
   async commit(): Promise<MaildirMessage> {
     await this.#file.sync();
     await this.#close();
     const name = `${this.#unique},S=${this.#size},W=${this.#wireSize.total}`;
-    await this.#files.rename(this.#tmpPath, join(this.#maildir, 'new', name));
-    await this.#syncNew();
+    const path = join(this.#maildir, 'new', name);
+    await this.#files.rename(this.#tmpPath, path);
+    try {
+      await this.#syncNew();
+    } catch (error) {
+      await unlinkIfThere(this.#files, path).catch(() => {}); // else it would come twice when it is sent again
+      throw error;
+    }
     return message('new', name, parseName(name)!);
   }
 

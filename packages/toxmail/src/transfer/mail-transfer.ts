@@ -1,4 +1,5 @@
 import { noHandlers } from './link.ts';
+import { isHello } from './packets.ts';
 import type { TransferJob, TransferOutcome } from './sender.ts';
 import { PeerSession, type SessionDeps } from './session.ts';
 
@@ -21,7 +22,11 @@ export class MailTransfer {
         this.#sessions.delete(peer);
         session?.end();
       },
-      packet: (peer, data) => this.#session(peer).packet(data),
+      packet: (peer, data) => {
+        // A hello may come a moment before the node tells that its sender is online.
+        const session = isHello(data) ? this.#session(peer) : this.#sessions.get(peer);
+        session?.packet(data);
+      },
       writable: (peer) => this.#sessions.get(peer)?.pump(),
     };
   }
@@ -45,7 +50,6 @@ export class MailTransfer {
     await this.#deps.inbox.drain();
   }
 
-  /** A packet may come a moment before the node tells that its sender is online. */
   #session(peer: string): PeerSession {
     let session = this.#sessions.get(peer);
     if (!session) {

@@ -216,6 +216,11 @@ export function decode(bytes: Uint8Array): Packet | undefined {
   }
 }
 
+/** Whether a custom packet opens this protocol. */
+export function isHello(bytes: Uint8Array): boolean {
+  return bytes[0] === kinds.hello && decode(bytes) !== undefined;
+}
+
 /** Bytes after the known fields are left to later versions. */
 function decodeHello(b: Buffer): Hello | undefined {
   if (b.length < HELLO_BYTES || !b.subarray(1, 5).equals(MAGIC) || b[5] === 0) return undefined;

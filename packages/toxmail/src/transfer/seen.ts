@@ -23,6 +23,8 @@ const SCHEMA = `
 `;
 /** Old rows are removed after so many additions. */
 const PRUNE_EVERY = 1_000;
+/** Only the last rows can be missing; so far before the newest one names are read again, for clocks that jumped. */
+const RECOVER_BEFORE_MS = 24 * 3_600_000;
 
 /**
  * The transfers whose mail is in the Maildir, or was and has been removed by its owner: an offer of one of them is
@@ -61,7 +63,11 @@ export class SeenTransfers {
 
   /** To be called before the first offer is taken: adds what the Maildir has and the table lacks. */
   async recover(maildir: Maildir): Promise<void> {
-    const oldest = this.#clock.unixMs() - SEEN_AGE_MS;
+    const last = this.#db
+      .prepare('SELECT max(stored_at) AS at FROM seen_transfers WHERE account = ?')
+      .get(this.#account);
+    const lastRow = Number((last as { at?: unknown } | undefined)?.at ?? 0);
+    const oldest = Math.max(this.#clock.unixMs() - SEEN_AGE_MS, lastRow - RECOVER_BEFORE_MS);
     const mails = (await maildir.list()).filter((m) => m.token !== undefined && m.receivedMs >= oldest);
     await this.#db.soon(() => {
       for (const mail of mails) this.#insert(mail.token!, mail.receivedMs);
