@@ -43,6 +43,10 @@ export interface PeerInfo {
   secretKey: string;
   udpPort: number;
   connection: Connection;
+  name: string;
+  statusMessage: string;
+  /** 0 none, 1 away, 2 busy. */
+  status: number;
 }
 
 export interface PeerFriend {
@@ -130,7 +134,8 @@ export class OraclePeer implements AsyncDisposable {
   }
 
   async info(): Promise<PeerInfo> {
-    return (await this.#link.ask('info')) as unknown as PeerInfo;
+    const info = (await this.#link.ask('info')) as unknown as PeerInfo;
+    return { ...info, name: text(info.name), statusMessage: text(info.statusMessage) };
   }
 
   async friends(): Promise<PeerFriend[]> {

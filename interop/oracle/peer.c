@@ -473,12 +473,17 @@ static const char *command_new(char **args, int count)
 static void command_info(const char *id)
 {
     uint8_t address[TOX_ADDRESS_SIZE], dht_id[TOX_PUBLIC_KEY_SIZE], secret[TOX_SECRET_KEY_SIZE];
+    static uint8_t name[TOX_MAX_NAME_LENGTH], text[TOX_MAX_STATUS_MESSAGE_LENGTH];
+    tox_self_get_name(tox, name);
+    tox_self_get_status_message(tox, text);
     tox_self_get_address(tox, address);
     tox_self_get_dht_id(tox, dht_id);
     tox_self_get_secret_key(tox, secret);
-    say("{\"re\":%s,\"toxId\":\"%s\",\"dhtKey\":\"%s\",\"secretKey\":\"%s\",\"udpPort\":%u,\"connection\":\"%s\"}", id,
+    printf("{\"re\":%s,\"toxId\":\"%s\",\"dhtKey\":\"%s\",\"secretKey\":\"%s\",\"udpPort\":%u,\"connection\":\"%s\",", id,
         hex(address, sizeof address), hex(dht_id, sizeof dht_id), hex(secret, sizeof secret),
         tox_self_get_udp_port(tox, NULL), connection_names[tox_self_get_connection_status(tox)]);
+    say("\"name\":\"%s\",\"statusMessage\":\"%s\",\"status\":%d}", hex(name, tox_self_get_name_size(tox)),
+        hex(text, tox_self_get_status_message_size(tox)), (int)tox_self_get_status(tox));
 }
 
 static void command_friends(const char *id)
