@@ -67,6 +67,11 @@ const DHT_KEY_TIMEOUT = 122_000;
 const RETRY_DELAY = 1_000;
 /** A connection that lasted this long is tried again at once when it breaks; a shorter one only after RETRY_DELAY. */
 const STEADY_AFTER = 5_000;
+/**
+ * An attempt that ended in nothing after so long is started anew: longer than its 8 cookie requests
+ * and 8 handshakes, one a second. It may hang if another session took over its address.
+ */
+const ATTEMPT_TIMEOUT = 20_000;
 
 interface Friend {
   readonly key: PublicKey;
@@ -81,7 +86,7 @@ interface Friend {
   /** Connected: when our next alive packet is due, and when the friend counts as dead. */
   aliveAt: Mono;
   deadAt: Mono;
-  /** Not connected: when to try again. */
+  /** Not connected: when to try again, also if an attempt still runs. */
   retryAt: Mono | undefined;
   request: FriendRequestBody | undefined;
 }
@@ -246,7 +251,7 @@ export class FriendConnections {
     const friend = this.#friends.get(keyId(key));
     if (!friend) return;
     friend.attempting = this.#sessions.endpoint(key) !== undefined;
-    if (friend.connectedAt === undefined) this.#retry(friend, now + RETRY_DELAY);
+    if (friend.connectedAt === undefined) this.#retry(now, friend, RETRY_DELAY);
     else this.#lost(now, friend);
   }
 
@@ -326,6 +331,8 @@ export class FriendConnections {
       this.#dropDhtKey(friend);
       this.#onion.setFriendDhtKey(friend.key, undefined);
     } else {
+      if (friend.attempting) this.#sessions.close(now, friend.key);
+      friend.attempting = false;
       this.#tryConnect(now, friend);
     }
   }
@@ -374,15 +381,16 @@ export class FriendConnections {
 
   /** Starts an attempt if an address is known; without one, `onFound` will. */
   #tryConnect(now: Mono, friend: Friend): void {
+    if (!friend.dhtKey || friend.attempting || friend.connectedAt !== undefined) return;
     friend.retryAt = undefined;
     this.#wakeStale = true;
-    if (!friend.dhtKey || friend.attempting || friend.connectedAt !== undefined) return;
-    friend.attempting = this.#sessions.endpoint(friend.key) !== undefined; // opened by the friend
-    if (friend.attempting) return;
+    const opened = this.#sessions.endpoint(friend.key) !== undefined; // by the friend, who needs no help
     const endpoint = this.#dht.endpointOf(now, friend.dhtKey) ?? friend.endpoint;
-    if (!endpoint) return;
-    friend.endpoint = endpoint;
+    if (!opened && !endpoint) return;
     friend.attempting = true;
+    friend.retryAt = now + ATTEMPT_TIMEOUT;
+    if (opened || !endpoint) return;
+    friend.endpoint = endpoint;
     this.#sessions.connect(now, friend.key, friend.dhtKey, endpoint);
   }
 
@@ -391,7 +399,7 @@ export class FriendConnections {
     const steady = friend.connectedAt !== undefined && now - friend.connectedAt >= STEADY_AFTER;
     friend.dhtKeyAt = now;
     this.#disconnected(now, friend);
-    if (this.#friends.has(keyId(friend.key))) this.#retry(friend, steady ? now : now + RETRY_DELAY);
+    if (this.#friends.has(keyId(friend.key))) this.#retry(now, friend, steady ? 0 : RETRY_DELAY);
   }
 
   #disconnected(now: Mono, friend: Friend): void {
@@ -402,8 +410,8 @@ export class FriendConnections {
     this.#hooks.onDisconnected(now, friend.key);
   }
 
-  #retry(friend: Friend, at: Mono): void {
-    if (friend.dhtKey) friend.retryAt = at;
+  #retry(now: Mono, friend: Friend, delay: number): void {
+    if (friend.dhtKey) friend.retryAt = now + (friend.attempting ? ATTEMPT_TIMEOUT : delay);
     this.#wakeStale = true;
   }
 }

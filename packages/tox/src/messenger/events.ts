@@ -9,7 +9,11 @@ export type UserStatus = 'none' | 'away' | 'busy';
  */
 export type FileNumber = number;
 
-/** What a node tells its owner. `friend` is the friend's public key; one friend always has the same array. */
+/**
+ * What a node tells its owner. `friend` is the friend's public key; one friend always has the same
+ * array. Names and the like are told when they differ from what was known, also from an earlier
+ * run. `data` is the owner's to keep, but may be a part of a 64 KiB buffer: copy what stays long.
+ */
 export type ToxEvent =
   /** We are, or are no longer, part of the network: at least one DHT node answers. */
   | { readonly type: 'connection'; readonly connected: boolean }
@@ -65,7 +69,7 @@ export type ToxEvent =
       readonly file: FileNumber;
       readonly position: number;
     }
-  /** The next bytes of a file that we receive, at most 1371. The array is the owner's to keep. */
+  /** The next bytes of a file that we receive, at most 1371. */
   | {
       readonly type: 'file-data';
       readonly friend: PublicKey;

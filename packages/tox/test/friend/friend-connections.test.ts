@@ -288,6 +288,17 @@ test('a session that the friend opens anew is left alone', () => {
   assert.deepEqual(rig.upward, ['disconnected friend', 'connected friend']);
 });
 
+test('an attempt that hangs is started anew', () => {
+  const rig = new Rig();
+  rig.addresses.set(keyId(rig.dhtKey), HOME);
+  rig.learn();
+  rig.take();
+  rig.advance(19_999);
+  assert.deepEqual(rig.take(), []);
+  rig.advance(1);
+  assert.deepEqual(rig.take(), ['close', `connect dht1 ${HOME}`]);
+});
+
 test('two friends that name one DHT key do not take it from each other', () => {
   const rig = new Rig();
   const other = rig.named('other');
