@@ -39,7 +39,7 @@ import { type Endpoint, isLan, isUnicast, sourceOf } from '../wire/endpoint.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
 import { Bootstrapper } from './bootstrapper.ts';
 import { Exchange } from './exchange.ts';
-import { isFresh, type Peer } from './peer.ts';
+import { BAD_AFTER, isFresh, type Peer } from './peer.ts';
 import { type Pending, REPLY_TIMEOUT } from './pending-replies.ts';
 import { RequestRouter } from './request-router.ts';
 import { RoutingTable } from './routing-table.ts';
@@ -249,11 +249,13 @@ export class DhtNode {
     return nodes;
   }
 
-  /** Where most nodes see us; a LAN address only if none sees us elsewhere. */
+  /** Where most nodes see us of late; a LAN address only if none sees us elsewhere. */
   ownEndpoint(): Endpoint | undefined {
+    let latest: Mono = 0;
+    for (const peer of this.#table.peers()) if (peer.seesUs) latest = Math.max(latest, peer.seesUsAt);
     const votes = new Map<Endpoint, number>(); // at most one per node
-    for (const peer of this.#table.peers()) {
-      if (peer.seesUs) votes.set(peer.seesUs, (votes.get(peer.seesUs) ?? 0) + 1);
+    for (const { seesUs, seesUsAt } of this.#table.peers()) {
+      if (seesUs && seesUsAt > latest - BAD_AFTER) votes.set(seesUs, (votes.get(seesUs) ?? 0) + 1);
     }
     let best: Endpoint | undefined;
     let bestScore = 0;

@@ -187,6 +187,15 @@ test('our own address is what most nodes say, and a public one beats a LAN one',
   assert.equal(node.dht.ownEndpoint(), ip('198.51.100.8'));
 });
 
+test('after a move, what nodes said long ago about our address does not count', () => {
+  const { node } = setUp();
+  for (let i = 0; i < 6; i++) {
+    const s = new Stranger(node, 20 + i, ip(`203.0.113.${100 + i}`));
+    s.join(i < 4 ? 0 : 130_000, [{ publicKey: node.keys.publicKey, endpoint: ip(`198.51.100.${i < 4 ? 7 : 8}`) }]);
+  }
+  assert.equal(node.dht.ownEndpoint(), ip('198.51.100.8'));
+});
+
 test('a searched node that sends us anything is asked at once and found', () => {
   const { node, dht, stranger } = setUp();
   dht.search(0, stranger.keys.publicKey);
@@ -414,7 +423,5 @@ test('saved nodes are those that live', () => {
     [stranger.at],
   );
   assert.deepEqual(dht.savedNodes(130_000), []);
-  assert.equal(node.dht.closest(1, OWN_TARGET, 4, AWAY).length, 1);
+  assert.equal(dht.closest(1, node.keys.publicKey, 4, AWAY).length, 1);
 });
-
-const OWN_TARGET = new Uint8Array(32) as PublicKey;
