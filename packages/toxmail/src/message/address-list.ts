@@ -90,6 +90,8 @@ function mailboxIn(
     const route = /^\s*@[^:<>]*:/.exec(value.slice(addressStart, addressEnd));
     if (route) addressStart += route[0].length;
   }
+  addressEnd = Math.min(end, addressEnd); // an angle that never closes reaches beyond the blanks at the end
+  addressStart = Math.min(addressStart, addressEnd);
   const address = withoutBlanks(value.slice(addressStart, addressEnd));
   return address.includes('@') ? { start, end, addressStart, addressEnd, address } : undefined;
 }

@@ -14,17 +14,19 @@ export const LINE_MAX = 998;
 
 /** `bytes` as HeaderCutter gives it. Lines that belong to no field are dropped. */
 export function parseHeader(bytes: Uint8Array): HeaderField[] {
-  const fields: { name: string; value: string }[] = [];
+  const fields: HeaderField[] = [];
+  let last: { name: string; value: string } | undefined;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
   for (const line of text.split(/\r?\n/)) {
-    if (line === '') continue;
-    const last = fields.at(-1);
     if (/^[ \t]/.test(line)) {
       if (last && line.trim() !== '') last.value += `\r\n${line}`;
       continue;
     }
     const colon = line.indexOf(':');
-    if (colon > 0) fields.push({ name: line.slice(0, colon).trimEnd(), value: line.slice(colon + 1) });
+    const name = line.slice(0, Math.max(0, colon)).trimEnd();
+    // A name with blanks in it is no name: `From mum Thu Jan 1 12:00`, as mailbox files have it.
+    last = name === '' || /\s/.test(name) ? undefined : { name, value: line.slice(colon + 1) };
+    if (last) fields.push(last);
   }
   return fields;
 }
