@@ -10,7 +10,10 @@ export interface AckSample {
   readonly delivered: number;
   /** `delivered` when the newest arrived packet was sent: a round trip is over once this passes the old total. */
   readonly deliveredAtSend: number;
-  /** Delivery rate over the flight of the newest arrived packet, packets per ms. 0 = unknown. */
+  /**
+   * Delivery rate over the flight of the newest arrived packet, packets per ms. 0 = unknown: after a
+   * repair, what had arrived long ago is told all at once.
+   */
   readonly rate: number;
   /** The source had nothing to send, so `rate` is only a lower bound. */
   readonly sourceLimited: boolean;
@@ -49,6 +52,7 @@ const WINDOW_GAIN = 2;
 const GAP_GAIN = 1.25;
 /** One probe for more, one step to drain what it queued, then cruising. */
 const PROBE_GAINS = [1.25, 0.75, 1, 1, 1, 1, 1, 1];
+const PROBE_SUCCESS = 1.1;
 /** Start-up ends after this many rounds without a quarter more. */
 const STARTUP_ROUNDS = 3;
 const STARTUP_GROWTH = 1.25;
@@ -86,6 +90,7 @@ export class PathModel implements Congestion {
   #roundLost = 0;
   #phase = 2;
   #phaseAt: Mono = 0;
+  #probedRate = Number.POSITIVE_INFINITY;
 
   /** `roundTrip`: measured by the handshake, if it was. */
   constructor(now: Mono, roundTrip: number | undefined) {
@@ -104,6 +109,8 @@ export class PathModel implements Congestion {
     if (s.rate > 0 && (!s.sourceLimited || s.rate >= this.#rates.best)) {
       this.#rates.add(now, s.rate, Math.max(RATE_AGE, RATE_ROUNDS * this.#path()));
     }
+    const lossy = this.#roundLost > Math.max(INITIAL_WINDOW, STARTUP_LOSS * (this.#roundAcked + this.#roundLost));
+    if (this.#state === 'startup' && lossy) this.#state = 'drain';
     if (round) {
       this.#roundEnd = s.delivered;
       this.#roundAt = now;
@@ -113,10 +120,7 @@ export class PathModel implements Congestion {
     }
     const target = this.#rates.best * this.#path();
     if (this.#state === 'drain' && s.inFlight <= target) this.#enterProbe(now);
-    if (this.#state === 'probe' && now - this.#phaseAt >= this.#path()) {
-      this.#phase = (this.#phase + 1) % PROBE_GAINS.length;
-      this.#phaseAt = now;
-    }
+    if (this.#state === 'probe' && now - this.#phaseAt >= this.#path()) this.#nextPhase(now);
     this.#control(s, target);
   }
 
@@ -144,8 +148,7 @@ export class PathModel implements Congestion {
   }
 
   #checkPlateau(roundTrip: number | undefined): void {
-    const queued = roundTrip !== undefined && roundTrip > STARTUP_GAIN * this.#path() + STARTUP_SLACK;
-    if (queued || this.#roundLost > STARTUP_LOSS * this.#roundAcked) {
+    if (roundTrip !== undefined && roundTrip > STARTUP_GAIN * this.#path() + STARTUP_SLACK) {
       this.#state = 'drain';
     } else if (this.#rates.best >= this.#plateauRate * STARTUP_GROWTH) {
       this.#plateauRate = this.#rates.best;
@@ -159,6 +162,14 @@ export class PathModel implements Congestion {
     this.#state = 'probe';
     this.#phase = 2;
     this.#phaseAt = now;
+  }
+
+  /** After a probe that found more there is probably more still: it follows without a pause. */
+  #nextPhase(now: Mono): void {
+    this.#phaseAt = now;
+    const found = this.#phase === 1 && this.#rates.best >= this.#probedRate * PROBE_SUCCESS;
+    this.#phase = found ? 0 : (this.#phase + 1) % PROBE_GAINS.length;
+    if (this.#phase === 0) this.#probedRate = this.#rates.best;
   }
 
   #control(s: AckSample, target: number): void {

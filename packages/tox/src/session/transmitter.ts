@@ -276,7 +276,7 @@ export class Transmitter implements RequestReader {
         lost: this.#lostSince,
         delivered: this.#delivered,
         deliveredAtSend: newest.delivered,
-        rate: elapsed > 0 ? (this.#delivered - newest.delivered) / Math.max(elapsed, PACE_STEP) : 0,
+        rate: newest.sends === 1 ? (this.#delivered - newest.delivered) / Math.max(elapsed, PACE_STEP) : 0,
         sourceLimited: newest.sourceLimited,
         roundTrip,
         ackGap: now - this.#ackAt,
