@@ -7,7 +7,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { watchNpmParent } from '../packages/toxmail/bin/parent-watch.mjs';
+import { stopWithNpm } from '../packages/toxmail/bin/parent-watch.mjs';
 import { install, projectNode } from './install.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -27,6 +27,7 @@ const tasks = {
   interop: (args) => [
     ['--test', '--test-concurrency=1', ...(args.length > 0 ? args : testFiles('interop', '.test.ts'))],
   ],
+  format: () => [[bin('@biomejs/biome/bin/biome'), 'check', '--write', '.']],
   fuzz: (args) => [[...testFlags.slice(0, 2), ...(args.length > 0 ? args : testFiles('packages', '.fuzz.ts'))]],
 };
 /** Tasks that are one long-lived program: it ends when this process is gone, even by SIGKILL. */
@@ -37,8 +38,7 @@ if (!Object.hasOwn(tasks, name)) {
   console.error(`usage: node scripts/run.mjs ${Object.keys(tasks).join('|')} [arguments]`);
   process.exit(2);
 }
-// Leaving closes the IPC channel, which ends a program that runs.
-if (programs.has(name)) watchNpmParent(() => process.exit(1));
+if (programs.has(name)) stopWithNpm();
 try {
   await install(root);
   const node = projectNode(root);

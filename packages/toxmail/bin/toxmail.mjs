@@ -5,6 +5,9 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stopWithNpm } from './parent-watch.mjs';
+
+stopWithNpm();
 
 const here = fileURLToPath(import.meta.url);
 
