@@ -19,6 +19,8 @@ export interface AckSample {
   readonly sourceLimited: boolean;
   /** Round trip of the newest arrived packet, ms. Undefined if it was sent more than once. */
   readonly roundTrip: number | undefined;
+  /** Mean deviation of the round trip, ms (RFC 6298). */
+  readonly variation: number;
   /** Time from the acknowledgement before to this one while packets were in flight, ms. */
   readonly ackGap: number;
   readonly inFlight: number;
@@ -70,6 +72,8 @@ const MIN_ROUND_TRIP_AGE = 10_000;
 const PROBE_DURATION = 200;
 /** Longest spacing of acknowledgements that the window makes up for (c-toxcore under load: 50 ms). */
 const MAX_ACK_GAP = 100;
+/** Most that unevenness of the round trip adds, ms. */
+const MAX_JITTER = 200;
 /** Assumed before the first sample; ms. */
 const DEFAULT_ROUND_TRIP = 100;
 
@@ -82,6 +86,7 @@ export class PathModel implements Congestion {
   #state: 'startup' | 'drain' | 'probe' = 'startup';
   readonly #rates = new WindowedMax();
   #ackGap = 0;
+  #jitter = 0;
   #roundEnd = 0;
   #roundAt: Mono;
   #plateau = 0;
@@ -103,6 +108,7 @@ export class PathModel implements Congestion {
   onAck(now: Mono, s: AckSample): void {
     this.#measureRoundTrip(now, s);
     this.#ackGap = Math.min(MAX_ACK_GAP, Math.max(s.ackGap, this.#ackGap + (s.ackGap - this.#ackGap) / 16));
+    this.#jitter = Math.min(MAX_JITTER, s.variation);
     this.#roundAcked += s.acked;
     this.#roundLost += s.lost;
     const round = s.deliveredAtSend >= this.#roundEnd && now - this.#roundAt >= MIN_ROUND;
@@ -124,9 +130,12 @@ export class PathModel implements Congestion {
     this.#control(s, target);
   }
 
-  /** The round trip as acknowledgements show it: the path, and how seldom the peer acknowledges. */
+  /**
+   * The round trip as acknowledgements show it: the path, how seldom the peer acknowledges, and how
+   * uneven the path is (a standing queue is even, so it does not feed itself).
+   */
   #path(): number {
-    return (this.minRoundTrip ?? DEFAULT_ROUND_TRIP) + this.#ackGap;
+    return (this.minRoundTrip ?? DEFAULT_ROUND_TRIP) + this.#ackGap + this.#jitter;
   }
 
   #measureRoundTrip(now: Mono, s: AckSample): void {

@@ -279,6 +279,7 @@ export class Transmitter implements RequestReader {
         rate: newest.sends === 1 ? (this.#delivered - newest.delivered) / Math.max(elapsed, PACE_STEP) : 0,
         sourceLimited: newest.sourceLimited,
         roundTrip,
+        variation: this.#variation,
         ackGap: now - this.#ackAt,
         inFlight: this.#inFlight,
       };
@@ -301,7 +302,7 @@ export class Transmitter implements RequestReader {
   #markLost(now: Mono): void {
     const w = this.#window;
     const minimum = this.congestion.minRoundTrip ?? 0;
-    const tolerance = Math.max(this.#reorder, minimum / 4);
+    const tolerance = Math.max(this.#reorder, minimum / 4, 2 * this.#variation);
     const oldAge = (this.#smoothed ?? DEFAULT_ROUND_TRIP) + Math.max(10, 4 * this.#variation);
     for (const number of this.#named) {
       const packet = w.get(number);
