@@ -1,10 +1,10 @@
 import type { Env, Mono } from '../core/env.ts';
 import { type KeyId, keyId, type PublicKey } from '../crypto/keys.ts';
 import { equalConstantTime, mac } from '../crypto/sodium.ts';
+import { compareDistance } from '../dht/distance.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { ONION_IP_PORT_SIZE, writeOnionIpPort } from '../wire/packed-node.ts';
 import { Writer } from '../wire/writer.ts';
-import { isNearer } from './distance.ts';
 
 // spec: Onion, announce requests.
 /** ONION_ANNOUNCE_MAX_ENTRIES. */
@@ -78,10 +78,11 @@ export class AnnounceStore {
     let farthest: [KeyId, AnnounceEntry] | undefined;
     for (const [id, entry] of this.#entries) {
       if (entry.expires <= now) this.#entries.delete(id);
-      else if (!farthest || isNearer(this.#ownKey, farthest[1].publicKey, entry.publicKey)) farthest = [id, entry];
+      else if (!farthest || compareDistance(this.#ownKey, farthest[1].publicKey, entry.publicKey) < 0)
+        farthest = [id, entry];
     }
     if (this.#entries.size < MAX_ANNOUNCE_ENTRIES) return true;
-    if (!farthest || !isNearer(this.#ownKey, publicKey, farthest[1].publicKey)) return false;
+    if (!farthest || compareDistance(this.#ownKey, publicKey, farthest[1].publicKey) >= 0) return false;
     return this.#entries.delete(farthest[0]);
   }
 

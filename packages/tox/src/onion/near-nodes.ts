@@ -1,8 +1,8 @@
 import type { Mono } from '../core/env.ts';
 import { type KeyId, keyId, type PublicKey } from '../crypto/keys.ts';
+import { compareDistance } from '../dht/distance.ts';
 import { type AnnounceResponsePlain, NOT_STORED } from '../packet/onion.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
-import { isNearer } from './distance.ts';
 import type { OnionPath } from './path.ts';
 
 // c-toxcore.
@@ -59,7 +59,7 @@ export class NearNodes {
   /** Whether a node of this key would be taken. */
   wants(publicKey: PublicKey): boolean {
     if (this.#nodes.size < this.capacity) return true;
-    return isNearer(this.#reference, publicKey, this.#farthest()!.node.publicKey);
+    return compareDistance(this.#reference, publicKey, this.#farthest()!.node.publicKey) < 0;
   }
 
   /** Call only if it is wanted and not here. */
@@ -96,7 +96,7 @@ export class NearNodes {
   #farthest(): NearNode | undefined {
     let farthest: NearNode | undefined;
     for (const n of this.#nodes.values()) {
-      if (!farthest || isNearer(this.#reference, farthest.node.publicKey, n.node.publicKey)) farthest = n;
+      if (!farthest || compareDistance(this.#reference, farthest.node.publicKey, n.node.publicKey) < 0) farthest = n;
     }
     return farthest;
   }

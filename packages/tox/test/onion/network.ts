@@ -2,7 +2,7 @@ import type { Mono } from '../../src/core/env.ts';
 import type { Datagram, Machine } from '../../src/core/machine.ts';
 import { generateKeyPair, type KeyPair, type PublicKey, sameBytes, toHex } from '../../src/crypto/keys.ts';
 import { SharedKeys } from '../../src/crypto/shared-keys.ts';
-import { isNearer } from '../../src/onion/distance.ts';
+import { compareDistance } from '../../src/dht/distance.ts';
 import { OnionClient } from '../../src/onion/onion-client.ts';
 import { OnionRelay } from '../../src/onion/onion-relay.ts';
 import { testEnv, World } from '../../src/testing/index.ts';
@@ -35,7 +35,7 @@ export class OnionPeer implements Machine<Notice> {
     const shared = new SharedKeys(this.dhtKeys.secretKey, 512);
     const send = (to: Endpoint, data: Uint8Array) => void this.#out.push({ to, data });
     this.relay = new OnionRelay(env, this.dhtKeys, shared, send, (_now, target) =>
-      [...this.known].sort((a, b) => (isNearer(target, a.publicKey, b.publicKey) ? -1 : 1)).slice(0, 4),
+      [...this.known].sort((a, b) => compareDistance(target, a.publicKey, b.publicKey)).slice(0, 4),
     );
     this.client = new OnionClient(
       env,
