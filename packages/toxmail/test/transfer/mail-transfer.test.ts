@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { realFiles } from '../../src/base/files.ts';
-import { encode } from '../../src/transfer/packets.ts';
+import { FailingFiles } from '../../src/testing/failing-files.ts';
+import { settle } from '../../src/testing/virtual-scheduler.ts';
 import { ALICE, BOB, bodyOf, mailOf, never, Station, Wire } from './pair.ts';
 
 const stations: Station[] = [];
@@ -207,12 +210,98 @@ test('a full disk is a temporary refusal and leaves nothing behind', async () =>
   assert.deepEqual(await alice.transfer.deliver(job, () => {}, never), { kind: 'delivered' });
 });
 
-test('a stranger is refused for good', async () => {
+test('one who is no contact is refused for good', async () => {
   const { wire, alice, bob } = await pair();
+  bob.strangers.add(ALICE);
   wire.connect();
-  bob.end.handlers.packet('C'.repeat(64), encode(HELLO));
-  assert.equal(bob.transfer.isReady('C'.repeat(64)), true);
-  assert.equal(alice.transfer.isReady('C'.repeat(64)), false);
+  const outcome = await alice.transfer.deliver(alice.job(BOB, mailOf(2_000)), () => {}, never);
+  assert.equal(outcome.kind === 'failed' && outcome.status.enhanced, '5.7.1');
+  assert.equal(bob.mails().length, 0);
+});
+
+for (const size of [3_000, 200_000]) {
+  test(`the receiver crashes at each step of storing ${size} bytes: the mail is there once and whole in the end`, async () => {
+    let crashes = 0;
+    for (let at = 1; ; at += size > 100_000 ? 3 : 1) {
+      const { wire, alice, bob } = await pair();
+      const mail = mailOf(size);
+      const job = alice.job(BOB, mail);
+      await bob.stop();
+      const failing = new FailingFiles(realFiles);
+      bob.files = failing;
+      await bob.start();
+      failing.crashAt = failing.step + at;
+      wire.connect();
+      const first = await alice.transfer.deliver(job, () => {}, never);
+      const crashed = failing.crashed;
+      wire.cut();
+      await bob.stop();
+      bob.files = realFiles;
+      await bob.start();
+      assert.equal(bob.mails().length <= 1, true);
+      if (first.kind === 'delivered') assert.equal(bob.mails().length, 1);
+      wire.connect();
+      assert.deepEqual(await alice.transfer.deliver(job, () => {}, never), { kind: 'delivered' }, `step ${at}`);
+      assert.equal(bob.mails().length, 1, `step ${at}`);
+      assert.deepEqual(bodyOf(bob.mails()[0]!), bodyOf(mail));
+      if (!crashed) break;
+      crashes++;
+    }
+    assert.ok(crashes >= 5);
+  });
+}
+
+test('a mail of 50 MB never sits in memory', async () => {
+  const { wire, alice, bob } = await pair();
+  const job = alice.bigJob(BOB, 49_000_000);
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const inUse = (): number => {
+    collect();
+    return process.memoryUsage().arrayBuffers;
+  };
+  const before = inUse();
+  let peak = 0;
+  wire.onPacket = () => {
+    if (wire.packets % 2_000 === 0) peak = Math.max(peak, inUse() - before);
+  };
+  wire.connect();
+  assert.deepEqual(await alice.transfer.deliver(job, () => {}, never), { kind: 'delivered' });
+  assert.ok(wire.packets > 30_000);
+  assert.ok(peak < 20_000_000, `${peak} bytes`);
+  assert.ok(bob.size() > 49_000_000);
+});
+
+test('when the disk of the receiver hangs, the sender stops at the credit', async () => {
+  const { wire, alice, bob } = await pair();
+  await bob.stop();
+  let goOn = (): void => {};
+  const hanging = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  bob.files = {
+    ...realFiles,
+    open: async (path, mode) => {
+      const file = await realFiles.open(path, mode);
+      return { ...file, write: (data, position) => hanging.then(() => file.write(data, position)) };
+    },
+  };
+  await bob.start();
+  let bytes = 0;
+  const spent = new Promise<void>((resolve) => {
+    wire.onPacket = (from, packet) => {
+      if (from === ALICE && packet[0] === 164) bytes += packet.length - 5;
+      if (bytes >= 4 * 1024 * 1024) resolve();
+    };
+  });
+  wire.connect();
+  const outcome = alice.transfer.deliver(alice.bigJob(BOB, 20_000_000), () => {}, never);
+  await spent;
+  await settle(200);
+  const stoppedAt = bytes;
+  goOn();
+  assert.deepEqual(await outcome, { kind: 'delivered' });
+  assert.equal(stoppedAt, 4 * 1024 * 1024);
 });
 
 test('an aborted delivery settles, and the next mail is not disturbed', async () => {
@@ -233,13 +322,3 @@ test('a peer that is not online is offline at once', async () => {
   const { alice } = await pair();
   assert.deepEqual(await alice.transfer.deliver(alice.job(BOB, mailOf(100)), () => {}, never), { kind: 'offline' });
 });
-
-const HELLO = {
-  kind: 'hello',
-  version: 1,
-  answer: true,
-  openTransfers: 64,
-  credit: 1_000_000,
-  eagerLimit: 65_536,
-  maxSize: 1_000_000,
-} as const;

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -137,6 +137,8 @@ export class Station {
   maxSize = 50_000_000;
   admit: InboxDeps['admit'];
   ready = 0;
+  /** Contacts that were removed. */
+  readonly strangers = new Set<string>();
   #db: Database | undefined;
 
   constructor(end: WireEnd, scheduler: Scheduler = systemScheduler, files: FileSystem = realFiles) {
@@ -154,7 +156,7 @@ export class Station {
       maildir: this.maildir,
       partials: new Partials(this.files, join(this.folder, 'partial'), this.scheduler),
       seen: new SeenTransfers(this.#db, 'me', this.scheduler),
-      book,
+      book: { ...book, contact: (key) => (this.strangers.has(key) ? undefined : book.contact(key)) },
       pool: new CreditPool(),
       scheduler: this.scheduler,
       log: silentLogger,
@@ -187,6 +189,25 @@ export class Station {
     writeFileSync(path, mail);
     const digest = createHash('sha256').update(mail).digest();
     return { id, peer, envelope: { from: 'x@tox', tag: undefined }, path, size: mail.length, digest, ...more };
+  }
+
+  /** The same with a mail that is never in memory as a whole. */
+  bigJob(peer: string, size: number): TransferJob {
+    const job = this.job(peer, new Uint8Array(0));
+    const hash = createHash('sha256');
+    const block = Buffer.from('Subject: big\r\n\r\n'.padEnd(1_000_000, 'line of text\r\n'));
+    for (let left = size; left > 0; left -= block.length) {
+      const part = block.subarray(0, left);
+      hash.update(part);
+      appendFileSync(job.path, part);
+    }
+    return { ...job, size, digest: hash.digest() };
+  }
+
+  /** Bytes of the only mail. */
+  size(): number {
+    const folder = join(this.folder, 'Maildir', 'new');
+    return statSync(join(folder, readdirSync(folder)[0]!)).size;
   }
 
   /** Contents of new/. */
