@@ -78,8 +78,9 @@ const ACK_EVERY = 24;
 const ACK_DELAY = 10;
 /** A new gap is reported sooner, ms; what is merely reordered has this long to come. */
 const GAP_DELAY = 4;
-/** While gaps remain and nothing arrives they are reported again, at doubling intervals from here, ms. */
+/** While gaps remain and nothing arrives they are reported again, at doubling intervals, ms. */
 const MIN_GAP_REPEAT = 40;
+const MAX_GAP_REPEAT = 250;
 
 /** One session with one peer, from the first packet to its end (spec: net_crypto). */
 export class Connection implements PacketSink {
@@ -303,7 +304,7 @@ export class Connection implements PacketSink {
     this.#requestAt = now + REQUEST_INTERVAL;
     if (length > 1) {
       this.#requestAt = now + this.#gapRepeat;
-      this.#gapRepeat = Math.min(REQUEST_INTERVAL, this.#gapRepeat * 2);
+      this.#gapRepeat = Math.min(MAX_GAP_REPEAT, this.#gapRepeat * 2);
     }
   }
 

@@ -223,6 +223,7 @@ export class NetCrypto {
     if (!content) return;
     const old = this.#byKey.get(keyId(cookie.realKey));
     if (old && (old.knowsHandshake(content) || cookie.issued < old.cookieIssued)) return; // a repeat or a replay
+    if (old?.state === 'established' && cookie.issued === old.cookieIssued) return;
     if (old && old.state !== 'established' && sameBytes(old.dhtKey, cookie.dhtKey)) {
       this.#setChannel(now, old, from, true);
       old.acceptHandshake(now, content, cookie.issued);

@@ -22,8 +22,11 @@ const MAX_BURST = 192;
 const INITIAL_BURST = 64;
 /** Spacing of bursts while pacing, ms: what timers manage. */
 const PACE_STEP = 1;
-/** Silence after which the tail is probed: lower and upper limit, ms. */
-const MIN_PROBE_TIMEOUT = 20;
+/**
+ * Silence after which the tail is probed: lower and upper limit, ms. The wait grows fourfold, since
+ * an idle c-toxcore acknowledges only each second.
+ */
+const MIN_PROBE_TIMEOUT = 50;
 const MAX_PROBE_TIMEOUT = 2_000;
 const DEFAULT_ROUND_TRIP = 200;
 
@@ -33,7 +36,7 @@ const DEFAULT_ROUND_TRIP = 200;
  * Loss: a packet that the peer's request names as missing is lost once a packet sent clearly later
  * has arrived (as RFC 8985), or once it is older than the peer could need to name it; never before
  * the smallest round trip has passed. Without any answer the first packet goes out again, with a
- * request packet so that the peer learns what it lacks, at doubling intervals.
+ * request packet so that the peer learns what it lacks, at growing intervals.
  */
 export class Transmitter implements RequestReader {
   readonly congestion: Congestion;
@@ -267,8 +270,10 @@ export class Transmitter implements RequestReader {
     const newest = this.#newest;
     if (this.#sourceLimitedUntil > 0 && this.#delivered > this.#sourceLimitedUntil) this.#sourceLimitedUntil = 0;
     if (newest) {
+      // Of a packet sent twice we cannot tell which one arrived; it is good enough for the mean, whose
+      // error is bounded by `arrived`, and without it the mean would stand still during repairs.
+      this.#smooth(now - newest.sentAt);
       const roundTrip = newest.sends === 1 ? now - newest.sentAt : undefined;
-      if (roundTrip !== undefined) this.#smooth(roundTrip);
       this.#firstSentAt = newest.sentAt;
       const elapsed = Math.max(newest.sentAt - newest.firstSentAt, now - newest.deliveredAt);
       const sample: AckSample = {
@@ -323,7 +328,7 @@ export class Transmitter implements RequestReader {
       return;
     }
     const base = (this.#smoothed ?? DEFAULT_ROUND_TRIP) + Math.max(10, 4 * this.#variation);
-    const timeout = Math.min(MAX_PROBE_TIMEOUT, Math.max(MIN_PROBE_TIMEOUT, base) * 2 ** Math.min(this.#probes, 7));
+    const timeout = Math.min(MAX_PROBE_TIMEOUT, Math.max(MIN_PROBE_TIMEOUT, base) * 4 ** Math.min(this.#probes, 4));
     this.#probeAt = now + timeout;
   }
 

@@ -14,7 +14,7 @@ function dropKind(pair: Pair, kind: number, keep = 0): () => number {
   return () => seen;
 }
 
-test('a session opens in two and a half round trips and costs five packets more than none', () => {
+test('a session is open on both sides after two and a half round trips', () => {
   const pair = new Pair(1, GOOD).open();
   assert.equal(pair.now, 50);
   assert.deepEqual(pair.b.events, ['dht-key', 'established']);
