@@ -4,7 +4,7 @@ import { errorField, type Logger } from '../base/log.ts';
 import type { Contact } from '../contacts/contacts.ts';
 import { type Link, noHandlers } from '../transfer/link.ts';
 import type { DataFolder } from './data-folder.ts';
-import type { ToxPeer, ToxPeerEvents } from './tox-peer.ts';
+import type { ToxPeer } from './tox-peer.ts';
 
 /** What a friend request of ours says. Ordinary Tox programs show it. */
 const REQUEST_TEXT = 'I would like to write to you by Toxmail.';
@@ -38,30 +38,22 @@ export class AccountNode implements Link {
   }
 
   /** `start` makes the node from the profile; then the contact book decides who is a friend. */
-  async start(start: (profile: Uint8Array, events: ToxPeerEvents) => Promise<ToxPeer>): Promise<void> {
-    const profile = await this.#folder.ensureProfile(this.account);
-    const early: (() => void)[] = [];
-    const later =
-      <Args extends unknown[]>(handle: (...args: Args) => void) =>
-      (...args: Args): void => {
-        if (this.#peer) handle(...args);
-        else early.push(() => handle(...args));
-      };
-    this.#peer = await start(profile, {
-      friendRequest: later((key, message) => this.#onRequest(key, message)),
-      friendConnection: later((key, online) => this.#onConnection(key, online)),
+  async start(start: (profile: Uint8Array) => Promise<ToxPeer>): Promise<void> {
+    this.#peer = await start(await this.#folder.ensureProfile(this.account));
+    this.#peer.listen({
+      friendRequest: (key, message) => this.#onRequest(key, message),
+      friendConnection: (key, online) => this.#onConnection(key, online),
       packet: (key, data) => this.handlers.packet(key, data),
       writable: (key) => this.handlers.writable(key),
-      connection: later((connected) => {
+      connection: (connected) => {
         this.#log.info(connected ? 'tox.connected' : 'tox.disconnected', { account: this.account });
         if (connected) this.#save(); // the nodes that we know now are where the next start begins
-      }),
+      },
     });
     const contacts = this.#folder.contacts.list(this.account);
     const keys = new Set(contacts.map((contact) => contact.publicKey));
     for (const friend of this.peer.friends()) if (!keys.has(friend)) this.peer.removeFriend(friend);
     for (const contact of contacts) this.befriend(contact);
-    for (const event of early) event();
     this.#save();
   }
 

@@ -19,7 +19,7 @@ export function toxFactory(log: Logger): ToxFactory {
       }
     },
 
-    async start({ profile, udpPort, bootstrap }, events) {
+    async start({ profile, udpPort, bootstrap }) {
       try {
         const node = await ToxNode.create({
           save: profile,
@@ -27,7 +27,6 @@ export function toxFactory(log: Logger): ToxFactory {
           bootstrap,
           log: (id, fields) => log.debug(`tox.${id}`, fields),
         });
-        listen(node, events);
         return peerOf(node);
       } catch (error) {
         if (error instanceof ToxError && error.kind === 'port-in-use') return undefined;
@@ -71,6 +70,7 @@ function peerOf(node: ToxNode): ToxPeer {
         throw error;
       }
     },
+    listen: (events) => listen(node, events),
     save: () => node.save(),
     close: () => node.close(),
   };

@@ -20,6 +20,11 @@ export interface ToxPeer {
   friends(): string[];
   /** One custom lossless packet, first byte 160..191. False: no room (`writable` follows) or not online. */
   sendLossless(publicKey: string, packet: Uint8Array): boolean;
+  /**
+   * Tells what happens from now on. Called once, in the same turn of the event loop in which the node was made: what
+   * happens before is not repeated.
+   */
+  listen(events: ToxPeerEvents): void;
   /** The standard save format. */
   save(): Uint8Array;
   close(): Promise<void>;
@@ -52,5 +57,5 @@ export interface ToxFactory {
   /** The Tox ID in a save file; undefined if it is not one (or encrypted). */
   toxIdOf(profile: Uint8Array): string | undefined;
   /** Undefined if the port is taken. */
-  start(options: ToxPeerOptions, events: ToxPeerEvents): Promise<ToxPeer | undefined>;
+  start(options: ToxPeerOptions): Promise<ToxPeer | undefined>;
 }

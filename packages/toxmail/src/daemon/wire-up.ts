@@ -65,16 +65,15 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
     const startAccount = async (name: string): Promise<void> => {
       const account = new AccountServices(name, { folder, scheduler, log, pool, hooks });
       await account.prepare();
-      await account.node.start(async (profile, events) => {
+      await account.node.start(async (profile) => {
         for (const udpPort of ports.candidates()) {
-          const peer = await tox.start({ profile, udpPort, bootstrap: config.bootstrap }, events);
-          if (!peer) continue;
-          await ports.markUsed(peer.udpPort);
-          return peer;
+          const peer = await tox.start({ profile, udpPort, bootstrap: config.bootstrap });
+          if (peer) return peer;
         }
         throw new UserError('No UDP port is free for Tox. Choose another one with --udp-port, or 0 for any.');
       });
       services.set(name, account);
+      await ports.markUsed(account.node.peer.udpPort);
     };
     const stopAccount = async (name: string): Promise<void> => {
       const account = services.get(name);

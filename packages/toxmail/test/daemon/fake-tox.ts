@@ -18,7 +18,7 @@ export function newToxId(): string {
 export class FakePeer implements ToxPeer {
   readonly toxId: string;
   readonly udpPort: number;
-  readonly events: ToxPeerEvents;
+  events!: ToxPeerEvents;
   readonly requested: string[] = [];
   readonly accepted: string[] = [];
   readonly removed: string[] = [];
@@ -26,10 +26,9 @@ export class FakePeer implements ToxPeer {
   nodes = 0;
   closed = false;
 
-  constructor(options: ToxPeerOptions, events: ToxPeerEvents) {
+  constructor(options: ToxPeerOptions) {
     this.toxId = Buffer.from(options.profile ?? '').toString();
     this.udpPort = options.udpPort || 40_000;
-    this.events = events;
   }
 
   get publicKey(): string {
@@ -60,6 +59,10 @@ export class FakePeer implements ToxPeer {
     return true;
   }
 
+  listen(events: ToxPeerEvents): void {
+    this.events = events;
+  }
+
   save(): Uint8Array {
     return Buffer.from(this.toxId);
   }
@@ -83,9 +86,9 @@ export class FakeTox implements ToxFactory {
     return parseToxId(text).ok ? text : undefined;
   }
 
-  async start(options: ToxPeerOptions, events: ToxPeerEvents): Promise<FakePeer | undefined> {
+  async start(options: ToxPeerOptions): Promise<FakePeer | undefined> {
     if (this.taken.has(options.udpPort)) return undefined;
-    const peer = new FakePeer(options, events);
+    const peer = new FakePeer(options);
     this.peers.push(peer);
     return peer;
   }

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { fetchMail, json, launch, type Person, person, run, scratch, send, stop, toxmail, until } from './processes.ts';
+
+interface Pair {
+  ann: Person;
+  bob: Person;
+  bootstrap: string;
+}
+
+/** Two people whose daemons found each other by Tox ID alone, through a bootstrap node of their own. */
+async function friends(t: TestContext): Promise<Pair> {
+  const folder = scratch(t);
+  const { line } = await launch(t, 'bootstrap', '--data', join(folder, 'bootstrap'), '--udp-port', '0');
+  const bootstrap = line.replace(/^.*(:\d+:[0-9A-F]{64})$/, '127.0.0.1$1');
+  const [ann, bob] = await Promise.all([person(t, folder, 'ann', bootstrap), person(t, folder, 'bob', bootstrap)]);
+  await json(ann.data, 'contact', 'add', 'bob', bob.address);
+  await json(bob.data, 'contact', 'add', 'ann', ann.address);
+  await until('both are online', async () => (await isOnline(ann)) && (await isOnline(bob)));
+  return { ann, bob, bootstrap };
+}
+
+async function isOnline(of: Person): Promise<boolean> {
+  const [contact] = await json(of.data, 'contact', 'list');
+  return contact.online;
+}
+
+const subjects = (mails: string[]): (string | undefined)[] => mails.map((mail) => /^Subject: (.*)\r$/m.exec(mail)?.[1]);
+
+const attachment = (mail: string): Buffer =>
+  Buffer.from(/base64\r\n(?:[\w-]+: .*\r\n)*\r\n([A-Za-z0-9+/=\r\n]+)/.exec(mail)?.[1] ?? '', 'base64');
+
+test('a mail goes from one daemon to another, also when the other was stopped meanwhile', async (t) => {
+  const { ann, bob, bootstrap } = await friends(t);
+  const picture = randomBytes(400_000);
+
+  assert.match(await send(ann, 'bob@tox', 'online', picture), /^250 /);
+  const [first] = await until('the first mail', async () => {
+    const mails = await fetchMail(bob);
+    return mails.length > 0 && mails;
+  });
+  assert.deepEqual(attachment(first!), picture);
+  assert.match(first!, /^From: ann <ann@tox>\r$/m);
+
+  await stop(bob.daemon, 'SIGTERM');
+  await until('bob is gone', async () => !(await isOnline(ann)), 10_000);
+  assert.match(await send(ann, bob.address, 'while away', picture), /^250 /);
+  assert.equal((await json(ann.data, 'status')).queue.waiting, 1);
+  Object.assign(bob, await run(t, bob.data, bootstrap));
+  const both = await until('the second mail', async () => {
+    const mails = await fetchMail(bob);
+    return mails.length > 1 && mails;
+  });
+  assert.deepEqual(subjects(both), ['online', 'while away']);
+  await until('delivered', async () =>
+    (await json(ann.data, 'queue')).every((each: { state: string }) => each.state === 'delivered'),
+  );
+});
+
+test('a sender that is killed right after the 250 loses nothing and sends once', async (t) => {
+  const { ann, bob, bootstrap } = await friends(t);
+  await send(ann, 'bob@tox', 'before the kill', randomBytes(2_000_000));
+  await stop(ann.daemon, 'SIGKILL');
+  Object.assign(ann, await run(t, ann.data, bootstrap));
+  await until('delivered', async () =>
+    (await json(ann.data, 'queue')).every((each: { state: string }) => each.state === 'delivered'),
+  );
+  assert.deepEqual(subjects(await fetchMail(bob)), ['before the kill']);
+});
+
+test('wrong passwords, strangers as recipients and a second daemon are refused in plain words', async (t) => {
+  const folder = scratch(t);
+  const nobody = `127.0.0.1:9:${'AB'.repeat(32)}`;
+  const me = await person(t, folder, 'me', nobody);
+  await assert.rejects(send({ ...me, password: 'wrong' }, 'x@tox', 's', Buffer.alloc(1)), /535 5\.7\.8/);
+  await assert.rejects(send(me, 'x@tox', 's', Buffer.alloc(1)), /550 5\.1\.1/);
+  assert.deepEqual(await fetchMail({ ...me, password: 'wrong' }), []);
+
+  const second = await toxmail('run', '--data', me.data);
+  assert.equal(second.status, 1);
+  assert.match(second.stderr, /^toxmail: .* already\. Stop it first.*\n$/);
+  const waited = await toxmail('status', '--data', me.data, '--wait', '0.3');
+  assert.equal(waited.status, 1);
+  assert.match(waited.stderr, /^toxmail: The daemon runs, but is not connected.*\n$/);
+});
+
+test('a daemon that was killed leaves no obstacle for the next', async (t) => {
+  const folder = scratch(t);
+  const nobody = `127.0.0.1:9:${'AB'.repeat(32)}`;
+  const me = await person(t, folder, 'me', nobody);
+  await stop(me.daemon, 'SIGKILL');
+  await run(t, me.data, nobody);
+  assert.equal((await json(me.data, 'account', 'list')).length, 1);
+});
+
+test('mail between two accounts of one daemon arrives without any network', async (t) => {
+  const folder = scratch(t);
+  const me = await person(t, folder, 'me', `127.0.0.1:9:${'AB'.repeat(32)}`);
+  const { password } = await json(me.data, 'account', 'add', 'you');
+  const picture = randomBytes(1_000);
+  await send(me, 'you@tox', 'next door', picture);
+  const [mail] = await until('the mail', async () => {
+    const mails = await fetchMail({ name: 'you', password, pop3: me.pop3 });
+    return mails.length > 0 && mails;
+  });
+  assert.deepEqual(attachment(mail!), picture);
+  assert.match(mail!, /^From: me <me@tox>\r$/m);
+});
+
+test('a bootstrap node keeps its key and answers status and node', async (t) => {
+  const data = join(scratch(t), 'b');
+  const first = await launch(t, 'bootstrap', '--data', data, '--udp-port', '0');
+  const [node] = await json(data, 'node');
+  assert.equal(`${node.host}:${node.port}:${node.publicKey}`, first.line);
+  assert.deepEqual((await json(data, 'status', '--wait', '5')).accounts, []);
+  await stop(first.child, 'SIGTERM');
+  const again = await launch(t, 'bootstrap', '--data', data, '--udp-port', '0');
+  assert.equal(again.line.slice(-64), first.line.slice(-64));
+});
+
+test('commands on nothing say how to begin, wrong usage has its own status', async (t) => {
+  const data = join(scratch(t), 'none');
+  const nothing = await toxmail('address', '--data', data);
+  assert.equal(nothing.status, 1);
+  assert.match(nothing.stderr, /toxmail run/);
+  const wrong = await toxmail('contact', 'add');
+  assert.deepEqual([wrong.status, wrong.stdout], [2, '']);
+});
