@@ -72,8 +72,10 @@ const MIN_ROUND_TRIP_AGE = 10_000;
 const PROBE_DURATION = 200;
 /** Longest spacing of acknowledgements that the window makes up for (c-toxcore under load: 50 ms). */
 const MAX_ACK_GAP = 100;
-/** Most that unevenness of the round trip adds, ms. */
+/** Most that unevenness of the round trip adds: in ms, and as so many smallest round trips and ms. */
 const MAX_JITTER = 200;
+const JITTER_FACTOR = 2;
+const JITTER_SLACK = 2;
 /** Assumed before the first sample; ms. */
 const DEFAULT_ROUND_TRIP = 100;
 
@@ -108,7 +110,7 @@ export class PathModel implements Congestion {
   onAck(now: Mono, s: AckSample): void {
     this.#measureRoundTrip(now, s);
     this.#ackGap = Math.min(MAX_ACK_GAP, Math.max(s.ackGap, this.#ackGap + (s.ackGap - this.#ackGap) / 16));
-    this.#jitter = Math.min(MAX_JITTER, s.variation);
+    this.#jitter = Math.min(s.variation, MAX_JITTER, JITTER_FACTOR * (this.minRoundTrip ?? 0) + JITTER_SLACK);
     this.#roundAcked += s.acked;
     this.#roundLost += s.lost;
     const round = s.deliveredAtSend >= this.#roundEnd && now - this.#roundAt >= MIN_ROUND;
@@ -132,7 +134,7 @@ export class PathModel implements Congestion {
 
   /**
    * The round trip as acknowledgements show it: the path, how seldom the peer acknowledges, and how
-   * uneven the path is (a standing queue is even, so it does not feed itself).
+   * uneven the path is; that only within limits, because our own queue makes it uneven as well.
    */
   #path(): number {
     return (this.minRoundTrip ?? DEFAULT_ROUND_TRIP) + this.#ackGap + this.#jitter;
