@@ -46,14 +46,14 @@ export function parseName(name: string): NameParts | undefined {
   const cut = name.indexOf(INFO_SEPARATOR);
   const unique = cut < 0 ? name : name.slice(0, cut);
   const info = cut < 0 ? '' : name.slice(cut + 1);
-  const seconds = /^(\d{1,11})\./.exec(unique)?.[1];
+  const front = FRONT.exec(unique);
   return {
     unique,
-    size: attribute(unique, 'S'),
-    wireSize: attribute(unique, 'W'),
-    unixSeconds: seconds === undefined ? undefined : Number(seconds),
+    size: attribute(unique, ',S='),
+    wireSize: attribute(unique, ',W='),
+    unixSeconds: front ? Number(front[1]) : undefined,
     flags: info.startsWith('2,') ? info.slice(2) : '',
-    token: /^\d+\.M\d+P\d+Q\d+R[0-9a-f]+T([0-9a-f]{1,64})\./.exec(unique)?.[1],
+    token: front?.[2],
   };
 }
 
@@ -63,9 +63,13 @@ export function hostPart(host: string): string {
   return safe === '' ? 'localhost' : safe.slice(0, 64);
 }
 
-function attribute(unique: string, letter: string): number | undefined {
-  for (const part of unique.split(',').slice(1)) {
-    if (part.startsWith(`${letter}=`) && /^\d{1,15}$/.test(part.slice(2))) return Number(part.slice(2));
-  }
-  return undefined;
+/** The time, and the token if the name is one of ours. */
+const FRONT = /^(\d{1,11})\.(?:M\d+P\d+Q\d+R[0-9a-f]+T([0-9a-f]{1,64})\.)?/;
+
+function attribute(unique: string, start: string): number | undefined {
+  const at = unique.indexOf(start);
+  if (at < 0) return undefined;
+  const end = unique.indexOf(',', at + start.length);
+  const digits = unique.slice(at + start.length, end < 0 ? undefined : end);
+  return /^\d{1,15}$/.test(digits) ? Number(digits) : undefined;
 }

@@ -10,14 +10,13 @@ const DOT = 0x2e;
 export class MailText {
   #previous = LF;
   #inHeader = true;
-  /** Length of the current line so far, CR not counted. */
+  /** Length of the current line so far. */
   #line = 0;
   #left: number;
-  #done: boolean;
+  #done = false;
 
   constructor(headLines = Number.POSITIVE_INFINITY) {
     this.#left = headLines;
-    this.#done = false;
   }
 
   /** True when a TOP has all its lines: no more chunks are needed. */
@@ -28,18 +27,21 @@ export class MailText {
   push(chunk: Uint8Array): Uint8Array {
     const out = Buffer.allocUnsafe(chunk.length * 2); // each byte grows to at most two
     let size = 0;
-    for (let i = 0; i < chunk.length && !this.#done; i++) {
-      const byte = chunk[i]!;
-      if (byte === LF) {
-        if (this.#previous !== CR) out[size++] = CR;
-        out[size++] = LF;
-        this.#endOfLine();
-      } else {
-        if (byte === DOT && this.#previous === LF) out[size++] = DOT;
-        out[size++] = byte;
-        if (byte !== CR) this.#line++;
+    for (let start = 0; start < chunk.length && !this.#done; ) {
+      const lf = chunk.indexOf(LF, start);
+      const end = lf < 0 ? chunk.length : lf;
+      if (end > start) {
+        if (chunk[start] === DOT && this.#previous === LF) out[size++] = DOT;
+        out.set(chunk.subarray(start, end), size);
+        size += end - start;
+        this.#line += end - start;
+        this.#previous = chunk[end - 1]!;
       }
-      this.#previous = byte;
+      if (lf < 0) break;
+      if (this.#previous !== CR) out[size++] = CR;
+      out[size++] = LF;
+      this.#endOfLine();
+      start = lf + 1;
     }
     return out.subarray(0, size);
   }
@@ -50,12 +52,11 @@ export class MailText {
   }
 
   #endOfLine(): void {
-    if (this.#inHeader) {
-      if (this.#line === 0) {
-        this.#inHeader = false;
-        this.#done = this.#left === 0;
-      }
-    } else if (--this.#left === 0) this.#done = true;
+    const empty = this.#line === 0 || (this.#line === 1 && this.#previous === CR);
+    if (!this.#inHeader) this.#left--;
+    else if (empty) this.#inHeader = false;
+    this.#done = !this.#inHeader && this.#left === 0;
     this.#line = 0;
+    this.#previous = LF;
   }
 }
