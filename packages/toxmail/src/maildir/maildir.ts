@@ -20,7 +20,7 @@ export interface MaildirMessage {
   readonly unique: string;
   /** Where it was when listed: `new/NAME` or `cur/NAME`. */
   readonly path: string;
-  /** Bytes of the file; undefined if the name does not say so (then `sizeOf` reads it). */
+  /** Bytes of the file; undefined if the name does not say so. */
   readonly size: number | undefined;
   /** Bytes with every line end as CRLF, if the name says so. */
   readonly wireSize: number | undefined;
