@@ -47,6 +47,7 @@ export interface SentPacket {
   lost: boolean;
   // State of the sender when it was sent, for the delivery rate (draft-cheng-iccrg-delivery-rate-estimation).
   delivered: number;
+  onTime: number;
   deliveredAt: Mono;
   firstSentAt: Mono;
   sourceLimited: boolean;
@@ -79,6 +80,7 @@ export class SendWindow {
       sends: 0,
       lost: false,
       delivered: 0,
+      onTime: 0,
       deliveredAt: 0,
       firstSentAt: 0,
       sourceLimited: false,

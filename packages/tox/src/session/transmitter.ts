@@ -66,6 +66,7 @@ export class Transmitter implements RequestReader {
 
   // Delivery rate
   #delivered = 0;
+  #toldLate = 0; // of them; they arrived long before we heard, so they say nothing about the rate
   #deliveredAt: Mono;
   #firstSentAt: Mono;
   #sourceLimitedUntil = 1; // until so many were delivered; 0 = not limited
@@ -148,6 +149,7 @@ export class Transmitter implements RequestReader {
     w.remove(number);
     if (!packet.lost) this.#inFlight--;
     this.#delivered++;
+    if (packet.sentAt < this.#firstSentAt - this.#patience()) this.#toldLate++;
     this.#deliveredAt = this.#now;
     const age = this.#now - packet.sentAt;
     const minimum = this.congestion.minRoundTrip ?? 0;
@@ -243,6 +245,7 @@ export class Transmitter implements RequestReader {
     packet.sends++;
     packet.sentAt = now;
     packet.delivered = this.#delivered;
+    packet.onTime = this.#delivered - this.#toldLate;
     packet.deliveredAt = this.#deliveredAt;
     packet.firstSentAt = this.#firstSentAt;
     packet.sourceLimited = this.#sourceLimitedUntil > 0;
@@ -281,7 +284,8 @@ export class Transmitter implements RequestReader {
         lost: this.#lostSince,
         delivered: this.#delivered,
         deliveredAtSend: newest.delivered,
-        rate: newest.sends === 1 ? (this.#delivered - newest.delivered) / Math.max(elapsed, PACE_STEP) : 0,
+        rate:
+          newest.sends === 1 ? (this.#delivered - this.#toldLate - newest.onTime) / Math.max(elapsed, PACE_STEP) : 0,
         sourceLimited: newest.sourceLimited,
         roundTrip,
         variation: this.#variation,
@@ -304,11 +308,16 @@ export class Transmitter implements RequestReader {
     this.#smoothed += (roundTrip - this.#smoothed) / 8;
   }
 
+  /** No answer takes longer, as a rule; ms (RFC 6298). */
+  #patience(): number {
+    return (this.#smoothed ?? DEFAULT_ROUND_TRIP) + Math.max(10, 4 * this.#variation);
+  }
+
   #markLost(now: Mono): void {
     const w = this.#window;
     const minimum = this.congestion.minRoundTrip ?? 0;
     const tolerance = Math.max(this.#reorder, minimum / 4, 2 * this.#variation);
-    const oldAge = (this.#smoothed ?? DEFAULT_ROUND_TRIP) + Math.max(10, 4 * this.#variation);
+    const oldAge = this.#patience();
     for (const number of this.#named) {
       const packet = w.get(number);
       if (!packet || packet.lost) continue;
@@ -327,7 +336,7 @@ export class Transmitter implements RequestReader {
       this.#probeAt = undefined;
       return;
     }
-    const base = (this.#smoothed ?? DEFAULT_ROUND_TRIP) + Math.max(10, 4 * this.#variation);
+    const base = this.#patience();
     const timeout = Math.min(MAX_PROBE_TIMEOUT, Math.max(MIN_PROBE_TIMEOUT, base) * 4 ** Math.min(this.#probes, 4));
     this.#probeAt = now + timeout;
   }
