@@ -70,10 +70,12 @@ test('a temporary refusal waits for the clock, longer each time, and keeps the t
   assert.equal(bench.tox.jobs.length, 1);
   await bench.scheduler.advance(1);
   assert.equal(bench.tox.jobs.length, 2);
+  await bench.calm();
   await bench.scheduler.advance(59_999);
   assert.equal(bench.tox.jobs.length, 2);
   bench.tox.answer = () => ({ kind: 'delivered' });
   await bench.scheduler.advance(1);
+  await bench.calm();
   assert.deepEqual(bench.tox.ids, [id, id, id]);
   assert.deepEqual([bench.queue.get(id!)!.state, bench.queue.get(id!)!.attempts], ['delivered', 3]);
 });
