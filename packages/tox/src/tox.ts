@@ -55,6 +55,7 @@ export class Tox implements Machine<ToxEvent> {
   readonly #datagrams = new Fifo<Datagram>();
   readonly #events = new Fifo<ToxEvent>();
   #connected = false;
+  #ownEndpoint: Endpoint | undefined;
 
   /** Throws `bad-save` for a profile that cannot be read. */
   constructor(env: Env, now: Mono, options: ToxOptions = {}) {
@@ -172,8 +173,7 @@ export class Tox implements Machine<ToxEvent> {
       this.#dht.handle(now, from, data) ||
       this.#onionRelay.handle(now, from, data) ||
       this.#onion.handle(now, from, data);
-    if (!handled) return;
-    if (!this.#connected) this.#checkConnection(now);
+    if (handled && !this.#connected) this.#checkConnection(now);
   }
 
   wake(now: Mono): void {
@@ -200,6 +200,11 @@ export class Tox implements Machine<ToxEvent> {
   }
 
   #checkConnection(now: Mono): void {
+    const endpoint = this.#dht.ownEndpoint();
+    if (endpoint !== this.#ownEndpoint) {
+      this.#ownEndpoint = endpoint;
+      if (this.#connected && endpoint) this.#onion.hurry(now); // friends are to hear of the new address
+    }
     const connected = this.#dht.connected(now);
     if (connected === this.#connected) return;
     this.#connected = connected;
@@ -214,7 +219,7 @@ export class Tox implements Machine<ToxEvent> {
    */
   #ownNodes(now: Mono): PackedNode[] {
     const nodes = this.#dht.closest(now, this.dhtKeys.publicKey, OWN_NODES).map(udpNode);
-    const endpoint = this.#dht.ownEndpoint();
+    const endpoint = this.#ownEndpoint;
     return endpoint ? [udpNode({ publicKey: this.dhtKeys.publicKey, endpoint }), ...nodes] : nodes;
   }
 }

@@ -40,7 +40,8 @@ export class UdpSocket {
     socket.on('error', () => {}); // a datagram that cannot be sent is a lost datagram
     socket.on('message', (data, from) => {
       const source = this.#source(from.address, from.port);
-      if (source) this.onDatagram(source, data);
+      // A plain array over the same bytes: what `slice` of a Buffer gives is no copy.
+      if (source) this.onDatagram(source, new Uint8Array(data.buffer, data.byteOffset, data.length));
     });
   }
 

@@ -58,7 +58,7 @@ export class Announcer {
   wake(now: Mono): void {
     this.lookup.near.dropDead(now);
     for (const near of this.#askable()) if (this.#due(now, near) <= now) this.#announce(now, near);
-    if (now - this.#lastAsked >= INTERVAL) {
+    if (this.#lastAsked + INTERVAL <= now) {
       let oldest: NearNode | undefined;
       for (const near of this.#askable()) if (!oldest || near.askedAt < oldest.askedAt) oldest = near;
       if (oldest) this.#announce(now, oldest);

@@ -167,7 +167,7 @@ export class FriendSearch {
 
   #deliver(now: Mono, box: Mailbox): void {
     const { near, dataKey } = box;
-    if (this.lookup.near.get(near.id) !== near || now - box.storedAt >= STORED_LIFETIME) {
+    if (this.lookup.near.get(near.id) !== near || box.storedAt + STORED_LIFETIME <= now) {
       this.#mailboxes.delete(near.id);
       return;
     }

@@ -89,7 +89,7 @@ export class NearNodes {
   /** Drops nodes that left three requests unanswered. */
   dropDead(now: Mono): void {
     for (const n of this.#nodes.values()) {
-      if (n.unanswered >= MAX_UNANSWERED && now - n.askedAt >= NODE_TIMEOUT) this.#nodes.delete(n.id);
+      if (n.unanswered >= MAX_UNANSWERED && n.askedAt + NODE_TIMEOUT <= now) this.#nodes.delete(n.id);
     }
   }
 

@@ -24,6 +24,9 @@ export interface WorldEvent<E> {
   readonly event: E;
 }
 
+/** Wakes in a row that may leave the machine's deadline in the past. */
+const MAX_SPINS = 100;
+
 interface Arrival {
   readonly at: Mono;
   readonly seq: number;
@@ -55,6 +58,8 @@ export class World<E> {
   readonly #random: () => number;
   readonly #seed: number;
   #seq = 0;
+  #events = 0;
+  #spins = 0;
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -100,22 +105,34 @@ export class World<E> {
       if (this.#wakes.get(next.to) !== next.at) return true; // superseded
       this.#wakes.delete(next.to);
       machine.wake(this.now);
+      this.#checkProgress(next.to, machine);
     }
     this.#drain(next.to, machine);
     return true;
   }
 
-  /** Runs until `done`, at most `limitMs` of virtual time; throws with what is known otherwise. */
+  /**
+   * Runs until `done`, at most `limitMs` of virtual time; throws with what is known otherwise. `done`
+   * is asked after each event and every 100 ms.
+   */
   runUntil(done: () => boolean, limitMs: number, goal = 'goal'): void {
     const end = this.now + limitMs;
     while (!done()) {
-      const next = this.#agenda.peek();
-      if (!next || next.at > end) {
-        throw new Error(
-          `${goal} not reached: seed ${this.#seed}, t=${Math.round(this.now)} ms, ${this.delivered} datagrams`,
-        );
+      const events = this.#events;
+      const pause = Math.min(end, this.now + 100);
+      for (;;) {
+        const next = this.#agenda.peek();
+        if (!next || next.at > end) {
+          const state = `t=${Math.round(this.now)} ms, ${this.delivered} datagrams delivered`;
+          throw new Error(`${goal} not reached: seed ${this.#seed}, ${state}`);
+        }
+        if (next.at > pause) {
+          this.now = pause;
+          break;
+        }
+        this.step();
+        if (this.#events !== events) break;
       }
-      this.step();
     }
   }
 
@@ -125,9 +142,18 @@ export class World<E> {
     this.now = end;
   }
 
+  /** A machine whose deadline stays in the past after `wake` would stop time here, and spin a real processor. */
+  #checkProgress(at: Endpoint, machine: Machine<E>): void {
+    const wake = machine.nextWake();
+    if (wake === undefined || wake > this.now) this.#spins = 0;
+    else if (++this.#spins > MAX_SPINS)
+      throw new Error(`${at} never reaches its deadline: seed ${this.#seed}, t=${wake}`);
+  }
+
   #drain(at: Endpoint, machine: Machine<E>): void {
     for (let d = machine.takeDatagram(); d; d = machine.takeDatagram()) this.#send(at, d.to, d.data);
     for (let event = machine.takeEvent(); event !== undefined; event = machine.takeEvent()) {
+      this.#events++;
       this.onEvent({ at: this.now, who: at, event });
     }
     const wake = machine.nextWake();

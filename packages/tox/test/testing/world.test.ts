@@ -87,3 +87,14 @@ test('a removed machine neither receives nor wakes', () => {
   world.runFor(1_000);
   assert.equal(seen.length, before);
 });
+
+test('a machine whose deadline never moves on is named instead of stopping time', () => {
+  class Stuck extends Ticker {
+    override nextWake(): number {
+      return 10;
+    }
+  }
+  const world = new World<number>(1);
+  world.add(A, new Stuck(B));
+  assert.throws(() => world.runFor(1_000), /10\.0\.0\.1:1 never reaches its deadline/);
+});
