@@ -50,6 +50,7 @@ export class OurNode implements AsyncDisposable {
 
   private constructor(node: ToxNode) {
     this.node = node;
+    node.setMaxListeners(100); // one per file in transfer
     for (const name of NAMES) {
       const seen = (value: unknown) => {
         if (name !== 'file-data' && name !== 'file-writable') this.events.push({ event: name, value });
@@ -119,41 +120,49 @@ export class OurNode implements AsyncDisposable {
     }
   }
 
-  /** Offers `content`, and writes it as the friend takes it, until it is acknowledged or broken. */
-  sendFile(friend: string, content: Uint8Array, name: string, fileId?: Uint8Array): SentFile {
-    const file = this.node.fileSend(friend, {
-      name,
-      kind: 0,
-      size: content.length,
-      ...(fileId ? { fileId } : {}),
-    } as Parameters<ToxNode['fileSend']>[1]);
-    const after = this.events.length;
-    const write = (e: EventOf<'file-writable'>) => {
-      if (e.friend === friend && e.file === file) this.node.fileWrite(friend, file, content.subarray(e.position));
+  /**
+   * Offers `content`, and writes it as the friend takes it, until it is acknowledged or broken.
+   * Writes no further than `hold`, if given, until `release` is called.
+   */
+  sendFile(friend: string, content: Uint8Array, name: string, options: { fileId?: Uint8Array; hold?: number } = {}) {
+    const { fileId, hold } = options;
+    const offer = { name, kind: 0, size: content.length };
+    const file = this.node.fileSend(friend, fileId ? { ...offer, fileId } : offer);
+    let end = hold ?? content.length;
+    let at = 0;
+    const write = (position: number) => {
+      at = position;
+      if (at < end) at += this.node.fileWrite(friend, file, content.subarray(at, end));
     };
-    this.node.on('file-writable', write);
-    const mine = (e: { friend: string; file: number }) => e.friend === friend && e.file === file;
-    const done = Promise.race([
-      this.waitFor('file-done', mine, { after, timeoutMs: 120_000 }).then(() => 'done' as const),
-      this.waitFor('file-aborted', mine, { after, timeoutMs: 120_000 }).then(() => 'aborted' as const),
-    ]).finally(() => this.node.off('file-writable', write));
-    return { file, done };
+    const onWritable = (e: EventOf<'file-writable'>) => {
+      if (e.friend === friend && e.file === file) write(e.position);
+    };
+    this.node.on('file-writable', onWritable);
+    const stop = () => this.node.off('file-writable', onWritable);
+    return {
+      file,
+      done: this.#ended(friend, file).finally(stop),
+      release: () => {
+        end = content.length;
+        write(at);
+      },
+      /** Our own cancelling is no event. */
+      cancel: () => {
+        stop();
+        this.node.fileControl(friend, file, 'kill');
+      },
+    };
   }
 
   /** Accepts an offer from `position` on and gathers what comes. */
   receiveFile(offer: EventOf<'file-offer'>, position = 0): ReceivedFile {
     const { friend, file } = offer;
     const received = new ReceivedFile(Buffer.alloc(offer.size ?? 0));
-    const after = this.events.length;
     const keep = (e: EventOf<'file-data'>) => {
       if (e.friend === friend && e.file === file) received.add(e.position, e.data);
     };
     this.node.on('file-data', keep);
-    const mine = (e: { friend: string; file: number }) => e.friend === friend && e.file === file;
-    received.done = Promise.race([
-      this.waitFor('file-done', mine, { after, timeoutMs: 120_000 }).then(() => 'done' as const),
-      this.waitFor('file-aborted', mine, { after, timeoutMs: 120_000 }).then(() => 'aborted' as const),
-    ]).finally(() => this.node.off('file-data', keep));
+    received.done = this.#ended(friend, file).finally(() => this.node.off('file-data', keep));
     if (position > 0) this.node.fileSeek(friend, file, position);
     this.node.fileControl(friend, file, 'resume');
     return received;
@@ -162,11 +171,20 @@ export class OurNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.node.close();
   }
-}
 
-export interface SentFile {
-  readonly file: number;
-  readonly done: Promise<'done' | 'aborted'>;
+  /** How the transfer that has this number now ends. */
+  #ended(friend: string, file: number): Promise<'done' | 'aborted'> {
+    return new Promise((resolve) => {
+      const waiter = (name: Name, value: unknown) => {
+        if (name !== 'file-done' && name !== 'file-aborted') return;
+        const e = value as EventOf<typeof name>;
+        if (e.friend !== friend || e.file !== file) return;
+        this.#waiters.delete(waiter);
+        resolve(name === 'file-done' ? 'done' : 'aborted');
+      };
+      this.#waiters.add(waiter);
+    });
+  }
 }
 
 /** A file that comes in, for the size it was offered with. */

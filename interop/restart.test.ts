@@ -99,7 +99,7 @@ describe('after a restart with the save file', { concurrency: true, skip }, () =
     const fileId = randomBytes(32);
     const path = folder.join('file');
     await peer.save(folder.join('peer.tox'));
-    const first = ours.sendFile(peer.publicKey, content, 'file', fileId);
+    const first = ours.sendFile(peer.publicKey, content, 'file', { fileId });
     const offer = await peer.waitFor('file-offer');
     await peer.acceptFile(ours.publicKey, offer.file, path);
     await peer.waitFor('file-progress');
@@ -115,7 +115,7 @@ describe('after a restart with the save file', { concurrency: true, skip }, () =
     await using back = await OraclePeer.start({ save: folder.join('peer.tox') });
     await back.bootstrap(daemon.host, daemon.port, daemon.key);
     await ours.friendOnline(back.publicKey, { after: again });
-    const second = ours.sendFile(back.publicKey, content, 'file', fileId);
+    const second = ours.sendFile(back.publicKey, content, 'file', { fileId });
     const repeated = await back.waitFor('file-offer');
     assert.equal(repeated.id, offer.id, 'recognised by its id');
     await back.acceptFile(ours.publicKey, repeated.file, path, position);
