@@ -40,11 +40,10 @@ describe('the network', { concurrency: true, skip }, () => {
     await ours.waitFor('connection', (e) => e.connected); // it is a node for us as well
   });
 
-  test('c-toxcore friends find each other when the only other node is ours', () =>
-    OurNode.start().then(async (node) => {
-      await using ours = node;
-      await meet([ours]);
-    }));
+  test('c-toxcore friends find each other when the only other node is ours', async () => {
+    await using ours = await OurNode.start();
+    await meet([ours]);
+  });
 
   test('c-toxcore friends find each other when the only other nodes are ours, five of them', async () => {
     await using first = await OurNode.start();
@@ -75,6 +74,19 @@ describe('the network', { concurrency: true, skip }, () => {
     alice.node.acceptFriend(bob.publicKey);
     bob.node.acceptFriend(alice.publicKey);
     await Promise.all([alice.friendOnline(bob.publicKey), bob.friendOnline(alice.publicKey)]);
+  });
+
+  test('our node and a c-toxcore peer meet over IPv6', async () => {
+    await using daemon = await BootstrapDaemon.start({ ipv6: true });
+    await using peer = await OraclePeer.start({ ipv6: true });
+    await peer.bootstrap('::1', daemon.port, daemon.key);
+    const entry = { host: '::1', port: daemon.port, key: daemon.key };
+    await using ours = await OurNode.start([entry], { udp: { host: '::1', port: 0 } });
+    ours.node.acceptFriend(peer.publicKey);
+    await peer.acceptFriend(ours.publicKey);
+    await Promise.all([ours.friendOnline(peer.publicKey), peer.friendOnline(ours.publicKey)]);
+    ours.node.sendMessage(peer.publicKey, 'over six');
+    await peer.waitFor('message', (e) => e.text === 'over six');
   });
 
   test('one c-toxcore peer befriends two of our identities in one process', async () => {
