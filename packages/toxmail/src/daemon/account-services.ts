@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Scheduler } from '../base/clock.ts';
 import { realFiles } from '../base/files.ts';
 import type { Logger } from '../base/log.ts';
+import { AddressBookOf } from '../contacts/address-book.ts';
 import { Maildir } from '../maildir/maildir.ts';
 import { DEFAULT_SIZE_LIMIT } from '../submission/server.ts';
 import type { CreditPool } from '../transfer/credit.ts';
@@ -10,7 +11,6 @@ import { MailTransfer } from '../transfer/mail-transfer.ts';
 import { Partials } from '../transfer/partials.ts';
 import { SeenTransfers } from '../transfer/seen.ts';
 import { AccountNode, type AccountNodeHooks } from './account-node.ts';
-import { addressBook } from './address-book.ts';
 import type { DataFolder } from './data-folder.ts';
 
 export interface AccountDeps {
@@ -39,7 +39,7 @@ export class AccountServices {
       maildir: this.maildir,
       partials: new Partials(realFiles, join(folder.path, 'accounts', account, 'incoming'), scheduler),
       seen: this.seen,
-      book: addressBook(account, folder.contacts, folder.accounts),
+      book: new AddressBookOf(account, folder.accounts, folder.contacts),
       pool,
       scheduler,
       log,

@@ -17,8 +17,7 @@ export interface RunningParts {
   startAccount(account: string): Promise<void>;
   stopAccount(account: string): Promise<void>;
   befriend(contact: Contact): void;
-  /** Also gives up the mail that waits for it. */
-  unfriend(account: string, publicKey: string): Promise<void>;
+  unfriend(account: string, publicKey: string): void;
   /** Where other nodes reach the account's node. */
   nodeLine(account: string): { host: string; port: number; publicKey: string } | undefined;
 }
@@ -36,6 +35,8 @@ export interface QueueCommands {
   counts(): { waiting: number; sending: number; failed: number };
   retry(id: string): QueueItem | Promise<QueueItem>;
   cancel(id: string): QueueItem | Promise<QueueItem>;
+  contactRemoved(account: string, publicKey: string): Promise<void>;
+  accountRemoved(account: string): Promise<void>;
 }
 
 type Args = Readonly<Record<string, unknown>>;
@@ -102,6 +103,7 @@ export class Commands {
   async removeAccount(args: Args): Promise<unknown> {
     const { name } = this.#account(text(args, 'name'));
     await this.#running?.stopAccount(name);
+    await this.#queue.accountRemoved(name);
     return { name, removed: true, keptIn: await this.#folder.removeAccount(name) };
   }
 
@@ -146,7 +148,8 @@ export class Commands {
   async removeContact(args: Args): Promise<unknown> {
     const { account, name, publicKey } = this.#contact(args);
     this.#folder.contacts.remove(account, name);
-    await this.#running?.unfriend(account, publicKey);
+    this.#running?.unfriend(account, publicKey);
+    await this.#queue.contactRemoved(account, publicKey);
     return { account, name, publicKey, removed: true };
   }
 

@@ -93,14 +93,17 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       queue,
       clock: scheduler,
       log,
+      throttle,
     });
     const pop3 = new Pop3Server({
       async authenticate(user, password) {
         const account = folder.accounts.find(user);
-        const right = await throttle.attempt('pop3', user, () => verifyPassword(password, account?.passwordHash));
+        const right = await verifyPassword(password, account?.passwordHash);
         const maildir = account && services.get(account.name)?.maildir;
         return right && maildir ? { account: account.name, maildir } : undefined;
       },
+      throttled: (remote, user) => throttle.waitMs(remote, user) > 0,
+      onLogin: (remote, ok, user) => (ok ? throttle.succeeded(remote, user) : throttle.failed(remote, user)),
       scheduler,
       log,
     });
@@ -115,15 +118,9 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       toxState: (account) => toxState(services.get(account)),
       isOnline: (account, publicKey) => services.get(account)?.node.isOnline(publicKey) ?? false,
       startAccount,
-      async stopAccount(name) {
-        await stopAccount(name);
-        await queue.accountRemoved(name);
-      },
+      stopAccount,
       befriend: (contact) => services.get(contact.account)?.node.befriend(contact),
-      async unfriend(account, publicKey) {
-        services.get(account)?.node.unfriend(publicKey);
-        await queue.contactRemoved(account, publicKey);
-      },
+      unfriend: (account, publicKey) => services.get(account)?.node.unfriend(publicKey),
       nodeLine(account) {
         const peer = services.get(account)?.node.peer;
         return peer && { host: reachableHost(), port: peer.udpPort, publicKey: peer.dhtPublicKey };

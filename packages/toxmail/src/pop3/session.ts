@@ -26,9 +26,9 @@ export interface Pop3Deps {
   readonly scheduler: Scheduler;
   readonly log: Logger;
   /** True: this peer has failed too often lately and is turned away without a look at its password. */
-  throttled?(remote: string): boolean;
+  throttled?(remote: string, user: string): boolean;
   /** Told of each log-in, for the throttle. */
-  onLogin?(remote: string, ok: boolean): void;
+  onLogin?(remote: string, ok: boolean, user: string): void;
   /** Accounts in use: the maildrop is one session's at a time (RFC 1939 §4). */
   readonly locks: Set<string>;
 }
@@ -218,7 +218,7 @@ export class Pop3Session {
 
   async #logIn(user: string, password: string): Promise<void> {
     const { authenticate, throttled, onLogin, locks, log } = this.#deps;
-    if (throttled?.(this.#remote)) {
+    if (throttled?.(this.#remote, user)) {
       await this.#send('-ERR [SYS/TEMP] Too many failed log-ins; try again later');
       return this.shutDown();
     }
@@ -230,7 +230,7 @@ export class Pop3Session {
       return this.#send('-ERR [SYS/TEMP] Something went wrong here; try again later');
     }
     if (this.#closed()) return;
-    onLogin?.(this.#remote, login !== undefined);
+    onLogin?.(this.#remote, login !== undefined, user);
     if (!login) return this.#wrongLogin();
     if (locks.has(login.account)) return this.#send('-ERR [IN-USE] Another program is reading this mailbox');
     locks.add(login.account);

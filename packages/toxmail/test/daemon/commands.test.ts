@@ -21,6 +21,8 @@ const emptyQueue: QueueCommands = {
   counts: () => ({ waiting: 0, sending: 0, failed: 0 }),
   retry: () => assert.fail(),
   cancel: () => assert.fail(),
+  contactRemoved: async () => {},
+  accountRemoved: async () => {},
 };
 
 interface House {
@@ -60,7 +62,7 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
     startAccount: async () => {},
     stopAccount: async () => {},
     befriend: (contact) => node.befriend(contact),
-    unfriend: async (_account, key) => node.unfriend(key),
+    unfriend: (_account, key) => node.unfriend(key),
     nodeLine: () => ({ host: '192.0.2.1', port: 33_445, publicKey: 'AB'.repeat(32) }),
   };
   const commands = new Commands(house.folder, emptyQueue, parts);

@@ -1,70 +1,48 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LoginThrottle } from '../../src/daemon/login-throttle.ts';
-import { VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
 
-const wrong = async (): Promise<boolean> => false;
-const right = async (): Promise<boolean> => true;
-
-/** Milliseconds until an attempt is answered. */
-async function timed(scheduler: VirtualScheduler, attempt: Promise<boolean>): Promise<number> {
-  const start = scheduler.mono();
-  let end: number | undefined;
-  void attempt.then(() => {
-    end = scheduler.mono();
-  });
-  await scheduler.advance(100_000);
-  return (end ?? Number.NaN) - start;
+function throttle(): { now: (ms: number) => void; logins: LoginThrottle } {
+  let time = 0;
+  const logins = new LoginThrottle({ mono: () => time, unixMs: () => time });
+  return {
+    logins,
+    now: (ms) => {
+      time = ms;
+    },
+  };
 }
 
-test('mistyping twice costs nothing, then each failure doubles the wait up to a minute', async () => {
-  const scheduler = new VirtualScheduler();
-  const logins = new LoginThrottle(scheduler);
-  const seconds: number[] = [];
-  const guess = async (): Promise<boolean> => {
-    seconds.push(scheduler.mono() / 1000);
-    return false;
-  };
-  for (let i = 0; i < 3; i++) await logins.attempt('a', 'ann', guess);
-  for (let i = 0; i < 8; i++) void logins.attempt('a', 'ann', guess);
-  await scheduler.advance(1_000_000);
-  assert.deepEqual(seconds, [0, 0, 0, 1, 3, 7, 15, 31, 63, 123, 183]);
+test('mistyping a few times costs nothing, then each failure doubles the wait up to a minute', () => {
+  const { logins } = throttle();
+  const waits = Array.from({ length: 18 }, () => {
+    logins.failed('127.0.0.1', 'ann');
+    return logins.waitMs('127.0.0.1', 'ann') / 1000;
+  });
+  assert.deepEqual(waits, [...Array(9).fill(0), 1, 2, 4, 8, 16, 32, 60, 60, 60]);
 });
 
-test('another address or another account is not slowed down; case makes no difference', async () => {
-  const scheduler = new VirtualScheduler();
-  const logins = new LoginThrottle(scheduler);
-  for (let i = 0; i < 3; i++) await logins.attempt('a', 'ann', wrong);
-  assert.equal(await timed(scheduler, logins.attempt('b', 'ann', right)), 0);
-  assert.equal(await timed(scheduler, logins.attempt('a', 'bob', right)), 0);
-  for (let i = 0; i < 3; i++) void logins.attempt('a', 'eve', wrong);
-  await scheduler.advance(0);
-  assert.equal(await timed(scheduler, logins.attempt('a', 'EVE', right)), 1_000);
+test('another address or another account is not slowed down', () => {
+  const { logins } = throttle();
+  for (let i = 0; i < 15; i++) logins.failed('127.0.0.1', 'ann');
+  assert.equal(logins.waitMs('127.0.0.2', 'ann'), 0);
+  assert.equal(logins.waitMs('127.0.0.1', 'bob'), 0);
+  assert.ok(logins.waitMs('127.0.0.1', 'ANN') > 0);
 });
 
-test('guesses made at the same moment wait one after the other, and too many are turned away unseen', async () => {
-  const scheduler = new VirtualScheduler();
-  const logins = new LoginThrottle(scheduler);
-  for (let i = 0; i < 3; i++) await logins.attempt('a', 'ann', wrong);
-  let looked = 0;
-  const guess = async (): Promise<boolean> => {
-    looked++;
-    return false;
-  };
-  for (let i = 0; i < 100; i++) void logins.attempt('a', 'ann', guess);
-  await scheduler.advance(3_500);
-  assert.equal(looked, 2); // after 1 s and 2 s more
-  await scheduler.advance(10 * 60_000);
-  assert.equal(looked, 8);
-});
-
-test('a right password ends the slowness, and time forgets failures', async () => {
-  const scheduler = new VirtualScheduler();
-  const logins = new LoginThrottle(scheduler);
-  for (let i = 0; i < 3; i++) await logins.attempt('a', 'ann', wrong);
-  assert.equal(await timed(scheduler, logins.attempt('a', 'ann', right)), 1_000);
-  assert.equal(await timed(scheduler, logins.attempt('a', 'ann', wrong)), 0);
-  for (let i = 0; i < 2; i++) await logins.attempt('a', 'ann', wrong);
-  await scheduler.advance(16 * 60_000);
-  assert.equal(await timed(scheduler, logins.attempt('a', 'ann', wrong)), 0);
+test('the wait runs out, a right password ends it, and time forgets failures', () => {
+  const { logins, now } = throttle();
+  for (let i = 0; i < 11; i++) logins.failed('a', 'ann');
+  assert.equal(logins.waitMs('a', 'ann'), 2_000);
+  now(2_000);
+  assert.equal(logins.waitMs('a', 'ann'), 0);
+  logins.failed('a', 'ann');
+  assert.equal(logins.waitMs('a', 'ann'), 4_000);
+  logins.succeeded('a', 'ann');
+  logins.failed('a', 'ann');
+  assert.equal(logins.waitMs('a', 'ann'), 0);
+  for (let i = 0; i < 20; i++) logins.failed('a', 'ann');
+  now(20 * 60_000);
+  logins.failed('a', 'ann');
+  assert.equal(logins.waitMs('a', 'ann'), 0);
 });
