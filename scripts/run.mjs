@@ -3,7 +3,7 @@
  * task under the pinned Node. Plain JavaScript for Node 20 or newer.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +28,9 @@ const tasks = {
     ['--test', '--test-concurrency=1', ...(args.length > 0 ? args : testFiles('interop', '.test.ts'))],
   ],
   format: () => [[bin('@biomejs/biome/bin/biome'), 'check', '--write', '.']],
-  fuzz: (args) => [[...testFlags.slice(0, 2), ...(args.length > 0 ? args : testFiles('packages', '.fuzz.ts'))]],
+  fuzz: (args) => [
+    ['--import', join(root, 'scripts/fuzz-setup.mjs'), '--test', ...(args.length > 0 ? args : propertyTests())],
+  ],
 };
 /** Tasks that are one long-lived program: it ends when this process is gone, even by SIGKILL. */
 const programs = new Set(['start', 'demo']);
@@ -78,6 +80,12 @@ function testFiles(folder, ending) {
     .map((path) => join(folder, path));
   if (files.length === 0) throw new Error(`No *${ending} files under ${folder}/ yet.`);
   return files.sort();
+}
+
+function propertyTests() {
+  return testFiles('packages', '.test.ts').filter((path) =>
+    readFileSync(join(root, path), 'utf8').includes('fast-check'),
+  );
 }
 
 /** Tests see no settings of the person who runs them, except the switch of the interop tests. */

@@ -23,6 +23,10 @@ const WAIT_MAX_S = 86_400;
 /** Throws UsageError that names the word which is wrong. */
 export function parseArguments(argv: readonly string[]): ParsedArguments {
   const { values, positionals } = parse(argv);
+  if (positionals[0] === 'help') {
+    positionals.shift();
+    values.help = true;
+  }
   const found = findCommand(positionals);
   const help = values.help === true;
   const version = values.version === true;

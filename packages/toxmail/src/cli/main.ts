@@ -35,6 +35,7 @@ async function dispatch(parsed: ParsedArguments): Promise<number> {
   if (command.kind === 'process') {
     // Loaded only here: the commands below need neither the mail servers nor Tox, and start faster without.
     const { runDaemon, runBootstrap } = await import('../daemon/lifecycle.ts');
+    checkFlags(parsed);
     const config = configFrom(command.name === 'run' ? readConfigFile(dataDir) : {}, parsed.flags);
     return command.name === 'run' ? runDaemon(dataDir, config) : runBootstrap(dataDir, config);
   }
@@ -42,6 +43,15 @@ async function dispatch(parsed: ParsedArguments): Promise<number> {
     parsed.wait === undefined ? await ask(dataDir, parsed) : await waitForTox(dataDir, parsed, parsed.wait);
   process.stdout.write(parsed.json ? `${JSON.stringify(result, null, 2)}\n` : render(command.name, result));
   return 0;
+}
+
+/** What is wrong on the command line is wrong usage; what is wrong in config.toml is not. */
+function checkFlags({ flags }: ParsedArguments): void {
+  try {
+    configFrom({}, flags);
+  } catch (error) {
+    throw error instanceof UserError ? new UsageError(`--${error.message}`) : error;
+  }
 }
 
 /** Asks the daemon; without one, opens the data folder for the one command. */

@@ -78,7 +78,7 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
   const listen = text(given.listen, 'listen') ?? '127.0.0.1';
   if (!isLoopback(listen))
     throw new UserError(
-      `listen = ${listen}: mail programs can only connect from this machine yet, because TLS is not built. ` +
+      `listen ${listen}: mail programs can only connect from this machine yet, because TLS is not built. ` +
         'Use 127.0.0.1 or ::1.',
     );
   return {

@@ -1,6 +1,6 @@
 import { addressForms } from '../contacts/address.ts';
 import type { Account } from '../store/accounts.ts';
-import type { Config } from './config.ts';
+import { type Config, dataFolder } from './config.ts';
 
 export interface ScreenFacts {
   readonly dataDir: string;
@@ -27,7 +27,7 @@ export function firstScreen(facts: ScreenFacts, first: { name: string; password:
     '',
     'Add a friend, who must add you as well:',
     '',
-    '    npx toxmail contact add NAME ADDRESS',
+    `    npx toxmail contact add NAME ADDRESS${dataOption(facts)}`,
     '',
     ...common(facts),
   );
@@ -42,7 +42,7 @@ export function laterScreen(facts: ScreenFacts): string {
     '',
     ...listenerLines(facts),
     '',
-    'Forgot a password? npx toxmail account password NAME',
+    `Forgot a password? npx toxmail account password NAME${dataOption(facts)}`,
     ...common(facts),
   );
 }
@@ -51,6 +51,11 @@ function listenerLines({ listeners }: ScreenFacts): string[] {
   return Object.entries(listeners).map(
     ([name, { host, port }]) => `    ${name.toUpperCase().padEnd(8)}  server ${host}, port ${port}`,
   );
+}
+
+/** What a command needs to find this folder. */
+function dataOption({ dataDir }: ScreenFacts): string {
+  return dataDir === dataFolder(undefined) ? '' : ` --data ${dataDir}`;
 }
 
 function common({ dataDir, config }: ScreenFacts): string[] {

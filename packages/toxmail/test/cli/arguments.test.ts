@@ -62,7 +62,7 @@ test('help knows every command, and needs none to be complete', () => {
     assert.ok(helpText().includes(command.name));
     assert.equal(parseArguments([...command.name.split(' '), '--help']).help, true);
   }
-  assert.equal(parseArguments(['--help']).help, true);
+  for (const argv of [['--help'], ['help'], ['help', 'contact', 'add']]) assert.equal(parseArguments(argv).help, true);
   assert.equal(parseArguments(['--version']).version, true);
 });
 

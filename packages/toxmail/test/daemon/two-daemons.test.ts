@@ -127,4 +127,7 @@ test('commands on nothing say how to begin, wrong usage has its own status', asy
   assert.match(nothing.stderr, /toxmail run/);
   const wrong = await toxmail('contact', 'add');
   assert.deepEqual([wrong.status, wrong.stdout], [2, '']);
+  const port = await toxmail('run', '--data', data, '--smtp-port', 'many');
+  assert.deepEqual([port.status, port.stdout], [2, '']);
+  assert.match(port.stderr, /^toxmail: --smtp-port must be .*\n$/);
 });
