@@ -133,6 +133,10 @@ export class OraclePeer implements AsyncDisposable {
     }
   }
 
+  get pid(): number {
+    return this.#link.pid;
+  }
+
   async info(): Promise<PeerInfo> {
     const info = (await this.#link.ask('info')) as unknown as PeerInfo;
     return { ...info, name: text(info.name), statusMessage: text(info.statusMessage) };
@@ -269,6 +273,10 @@ class PeerLink {
       this.#answers.clear();
       this.#dead.abort(error);
     });
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   ask(command: string, ...args: (string | number)[]): Promise<Record<string, unknown>> {
