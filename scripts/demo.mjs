@@ -24,7 +24,8 @@ const children = [];
 const started = performance.now();
 
 process.on('exit', cleanUp);
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
+let done = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(done ? 0 : 130));
 if (process.channel) {
   process.on('disconnect', () => process.exit(1));
   process.channel.unref();
@@ -36,6 +37,7 @@ try {
   console.error(`\nThe demo failed: ${error.message}`);
   process.exit(1);
 }
+done = true;
 if (!keep) process.exit(0);
 
 async function demo() {
