@@ -111,6 +111,16 @@ test('the greeting names what is supported, and nothing that is not', async (t) 
   assert.match(await client.say('STARTTLS'), /^500 5\.5\.\d /);
 });
 
+test('a client that writes all its commands before the greeting gets every answer in order', async (t) => {
+  const client = (await bench(t)).connect();
+  client.write('EHLO client\r\nNOOP\r\nQUIT\r\n');
+  assert.match(await client.read(), /^220 /);
+  assert.match(await client.read(), /^250-.*SIZE/s);
+  assert.match(await client.read(), /^250 2\.0\.0 /);
+  assert.match(await client.read(), /^221 2\.0\.0 /);
+  assert.equal(await client.read(), '');
+});
+
 test('nothing goes without log-in, and a wrong password is told as such until the connection ends', async (t) => {
   const client = (await bench(t)).connect();
   await client.read();
