@@ -1,24 +1,32 @@
 import type { Mono } from '../core/env.ts';
-import type { Machine } from '../core/machine.ts';
-import type { UdpSocket } from './udp.ts';
+import type { Machine, SendDatagram } from '../core/machine.ts';
+import type { Endpoint } from '../wire/endpoint.ts';
 
 /** setTimeout counts whole milliseconds and fires immediately beyond this many. */
 const LONGEST_SLEEP = 2 ** 31 - 1;
 
+/** What a driver needs of a socket. A datagram that cannot be sent is lost, silently. */
+export interface DatagramSocket {
+  onDatagram: (from: Endpoint, data: Uint8Array) => void;
+  readonly send: SendDatagram;
+}
+
 /**
  * Binds one machine to one UDP socket, the real clock and one timer. The only code besides the
- * simulated world that may call a machine; all commands go through `poke`.
+ * simulated world that may call a machine; all commands go through `poke`, those of event listeners
+ * too. Events are told one at a time: what a listener causes is told after it has returned.
  */
 export class Driver<Event> {
   readonly #machine: Machine<Event>;
-  readonly #socket: UdpSocket;
+  readonly #socket: DatagramSocket;
   readonly #onEvent: (event: Event) => void;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #settling: NodeJS.Immediate | undefined;
+  #dispatching = false;
   #stopped = false;
 
-  constructor(machine: Machine<Event>, socket: UdpSocket, onEvent: (event: Event) => void) {
+  constructor(machine: Machine<Event>, socket: DatagramSocket, onEvent: (event: Event) => void) {
     this.#machine = machine;
     this.#socket = socket;
     this.#onEvent = onEvent;
@@ -48,6 +56,15 @@ export class Driver<Event> {
   #drain(): void {
     const machine = this.#machine;
     for (let d = machine.takeDatagram(); d; d = machine.takeDatagram()) this.#socket.send(d.to, d.data);
+    // One repaired gap gives thousands of events; a listener that answers each of them must not nest as deep.
+    if (!this.#dispatching) this.#dispatch();
+    // Many datagrams arrive in one turn of the event loop; the timer is set once, after them.
+    if (!this.#settling && !this.#stopped) this.#settling = setImmediate(() => this.#settle());
+  }
+
+  #dispatch(): void {
+    const machine = this.#machine;
+    this.#dispatching = true;
     for (let event = machine.takeEvent(); event !== undefined; event = machine.takeEvent()) {
       try {
         this.#onEvent(event);
@@ -58,8 +75,7 @@ export class Driver<Event> {
         });
       }
     }
-    // Many datagrams arrive in one turn of the event loop; the timer is set once, after them.
-    if (!this.#settling && !this.#stopped) this.#settling = setImmediate(() => this.#settle());
+    this.#dispatching = false;
   }
 
   #settle(): void {
