@@ -90,7 +90,7 @@ export class Connection implements PacketSink {
   channel: Channel | undefined;
   /** When the cookie of the peer's handshake was issued; an older handshake is a replay. */
   cookieIssued: Mono = Number.NEGATIVE_INFINITY;
-  /** When something valid last came, for those who look for a silent path. */
+  /** When something valid last came from the peer. */
   heardAt: Mono | undefined;
   /** The earliest deadline. Infinity if there is none. */
   wakeAt: Mono = Number.POSITIVE_INFINITY;
@@ -144,12 +144,13 @@ export class Connection implements PacketSink {
     this.#repeat(now, encodeCookieRequest(shared, randomNonce(env), dhtKeys.publicKey, realKeys.publicKey, this.#echo));
   }
 
-  /** The peer's address was found. What waits for it is sent at once. No effect once established. */
+  /** The peer's address was found, or it moved. What waits for it is sent at once. */
   setChannel(now: Mono, channel: Channel): void {
-    if (this.state === 'established' || this.channel === channel) return;
+    if (this.channel === channel) return;
     this.channel = channel;
     this.#tries = 0;
-    this.#sendRepeated(now);
+    if (this.state === 'established') this.transmitRequest(now);
+    else this.#sendRepeated(now);
     this.#schedule();
   }
 
@@ -188,6 +189,14 @@ export class Connection implements PacketSink {
   /** Whether this is the handshake that the session was made with. */
   knowsHandshake(content: HandshakeContent): boolean {
     return this.#peer !== undefined && sameHandshake(this.#peer, content);
+  }
+
+  /** Whether this is a data packet of the session that was not used yet. Changes nothing. */
+  opens(packet: Uint8Array): boolean {
+    const low16 = cryptoDataNonce(packet);
+    const nonces = this.#receivedNonce;
+    if (low16 === undefined || !nonces || !this.#shared || nonces.seen(low16)) return false;
+    return this.#owner.opener.open(this.#shared, nonces.candidate(low16), packet) !== undefined;
   }
 
   handleData(now: Mono, packet: Uint8Array): void {

@@ -21,12 +21,12 @@ export class CookieLimit {
   readonly #sources = new BoundedMap<string, Bucket>(MAX_ADDRESSES);
   readonly #newKeys: Bucket = { tokens: NEW_KEY_BURST, at: 0 };
 
-  /** `newKey`: answering costs a key derivation (about 50 µs). */
-  allows(now: Mono, address: string, newKey: boolean): boolean {
-    let bucket = this.#sources.get(address);
+  /** `newKey`: answering costs a key derivation (about 50 µs). `source`: as `sourceOf` gives it. */
+  allows(now: Mono, source: string, newKey: boolean): boolean {
+    let bucket = this.#sources.get(source);
     if (!bucket) {
       bucket = { tokens: BURST, at: now };
-      this.#sources.set(address, bucket);
+      this.#sources.set(source, bucket);
     }
     if (!take(now, bucket, BURST, REFILL)) return false;
     return !newKey || take(now, this.#newKeys, NEW_KEY_BURST, NEW_KEY_REFILL);

@@ -1,5 +1,6 @@
 import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
+import { SourceLimiter } from '../core/source-limiter.ts';
 import {
   type KeyId,
   type KeyPair,
@@ -27,7 +28,7 @@ import {
   openCookieRequest,
   openHandshake,
 } from '../packet/crypto.ts';
-import { type Endpoint, endpointAddress } from '../wire/endpoint.ts';
+import { type Endpoint, endpointAddress, sourceOf } from '../wire/endpoint.ts';
 import { type Channel, Connection, type ConnectionOwner } from './connection.ts';
 import { type Cookie, CookieJar } from './cookie.ts';
 import { CookieLimit } from './cookie-limit.ts';
@@ -72,7 +73,21 @@ export interface NetCryptoHooks {
 const FILE_DATA = 82;
 const FIRST_CUSTOM = 160;
 
+// Of the spec, ms.
+/** UDP_DIRECT_TIMEOUT: a path on which nothing valid came for so long may give way to another one. */
+const PATH_TIMEOUT = 8_000;
+
 // Ours.
+/**
+ * A session may move to where its packets come from now after this much silence, ms: every peer
+ * sends something each second.
+ */
+const MOVE_AFTER = 2_500;
+/** Data packets from unknown addresses that are tried with the keys of silent sessions, 3 µs for each. */
+const STRAYS_EACH = { burst: 8, perSecond: 2 };
+const STRAYS_ALL = { burst: 64, perSecond: 32 };
+/** BOUNDED: such addresses that are told apart. */
+const STRAY_SOURCES = 256;
 /** BOUNDED: keys with friends, least recently used goes. */
 const REAL_SHARED_KEYS = 512;
 /** BOUNDED: bytes that all sessions together store out of order. */
@@ -80,7 +95,7 @@ const STORE_BUDGET = 96 * 1024 * 1024;
 
 /**
  * All sessions of one identity (spec: net_crypto). BOUNDED: at most one connection per friend.
- * Packets are accepted only from the channel that the handshake came from.
+ * A session is bound to one channel: packets from elsewhere count only once that one is silent.
  */
 export class NetCrypto {
   readonly #deps: NetCryptoDeps;
@@ -88,6 +103,7 @@ export class NetCrypto {
   readonly #env: Env;
   readonly #cookies: CookieJar;
   readonly #limit = new CookieLimit();
+  readonly #strays = new SourceLimiter(STRAYS_EACH, STRAYS_ALL, STRAY_SOURCES);
   readonly #realShared: SharedKeys;
   readonly #owner: ConnectionOwner;
   readonly #byKey = new Map<KeyId, Connection>();
@@ -106,7 +122,7 @@ export class NetCrypto {
   handle(now: Mono, from: Endpoint, data: Uint8Array): boolean {
     switch (data[0]) {
       case CRYPTO_DATA:
-        this.#byChannel.get(from)?.handleData(now, data);
+        (this.#byChannel.get(from) ?? this.#moved(now, from, data))?.handleData(now, data);
         return true;
       case COOKIE_REQUEST:
         this.#answerCookieRequest(now, from, data);
@@ -138,10 +154,13 @@ export class NetCrypto {
     connection.requestCookie(now);
   }
 
-  /** A direct address was found; what waits for it is sent at once. No effect on an established session. */
+  /**
+   * A direct address was found; what waits for it is sent at once. No effect while the present one
+   * was heard from within 8 s: it is proven, and this one is not.
+   */
   setEndpoint(now: Mono, realKey: PublicKey, endpoint: Endpoint): void {
     const connection = this.#byKey.get(keyId(realKey));
-    if (connection && connection.state !== 'established') this.#setChannel(now, connection, endpoint, false);
+    if (connection && silence(now, connection) >= PATH_TIMEOUT) this.#setChannel(now, connection, endpoint, false);
   }
 
   /** Ends session or attempt; an open session is killed at the peer too. */
@@ -185,11 +204,6 @@ export class NetCrypto {
     return this.#byKey.get(keyId(realKey))?.channel;
   }
 
-  /** When a valid packet last came over the session's channel (UDP_DIRECT_TIMEOUT is 8 s). */
-  heardAt(realKey: PublicKey): Mono | undefined {
-    return this.#byKey.get(keyId(realKey))?.heardAt;
-  }
-
   wake(now: Mono): void {
     for (const connection of this.#byKey.values()) if (connection.wakeAt <= now) connection.wake(now);
   }
@@ -205,7 +219,7 @@ export class NetCrypto {
     const dhtKey = cookieRequestSender(data);
     if (!dhtKey || sameBytes(dhtKey, this.#deps.dhtKeys.publicKey)) return;
     const keys = this.#deps.dhtSharedKeys;
-    if (!this.#limit.allows(now, endpointAddress(from), !keys.has(dhtKey))) return;
+    if (!this.#limit.allows(now, sourceOf(from), !keys.has(dhtKey))) return;
     const shared = keys.get(dhtKey);
     const request = shared && openCookieRequest(shared, data);
     if (!request) return;
@@ -242,6 +256,23 @@ export class NetCrypto {
     if (!old || !sameBytes(old.dhtKey, cookie.dhtKey)) this.#hooks.onDhtKey(now, connection.realKey, cookie.dhtKey);
     old?.discard();
     if (wasEstablished) this.#hooks.onClosed(now, connection.realKey);
+  }
+
+  /**
+   * A NAT gave a friend another port, or a friend another network: its packets come from where we
+   * do not know it. The silent session whose key opens this one goes on there. c-toxcore cannot do
+   * that, and need not know.
+   */
+  #moved(now: Mono, from: Channel, data: Uint8Array): Connection | undefined {
+    if (!this.#strays.allow(now, sourceOf(from))) return undefined;
+    for (const connection of this.#byKey.values()) {
+      if (connection.state !== 'established' || silence(now, connection) < MOVE_AFTER) continue;
+      if (!connection.opens(data)) continue;
+      this.#env.log('session.moved');
+      this.#setChannel(now, connection, from, true);
+      return connection;
+    }
+    return undefined;
   }
 
   #add(realKey: PublicKey, dhtKey: PublicKey): Connection {
@@ -299,6 +330,11 @@ export class NetCrypto {
       writable: (now, c) => hooks.onWritable(now, c.realKey),
     };
   }
+}
+
+/** Time since something valid came from the connection's channel, ms. */
+function silence(now: Mono, connection: Connection): Mono {
+  return now - (connection.heardAt ?? Number.NEGATIVE_INFINITY);
 }
 
 function checkedId(data: Uint8Array, first: number, last: number): number {

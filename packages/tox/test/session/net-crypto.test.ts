@@ -189,15 +189,68 @@ test('captured handshakes and data packets change nothing when they are played b
   pair.until(() => pair.b.lossless.length === 2, 100);
 });
 
-test('data packets count only from the address of the handshake', () => {
+test('data packets from another address do not count while those of the right one arrive', () => {
   const pair = new Pair(11, GOOD).open();
   pair.tap = (_from, to, data) => {
-    if (data[0] === 0x1b && to === pair.b.endpoint) pair.b.crypto.handle(pair.now, endpoint('203.0.113.9', 1)!, data);
-    return false;
+    const lossless = data.length > 40;
+    if (lossless && to === pair.b.endpoint) pair.b.crypto.handle(pair.now, endpoint('203.0.113.9', 1)!, data);
+    return !lossless;
   };
-  pair.send(Uint8Array.of(64, 1));
-  pair.run(5_000);
+  pair.send(new Uint8Array(100).fill(64));
+  pair.run(20_000);
   assert.equal(pair.b.lossless.length, 0);
+  assert.equal(pair.b.crypto.endpoint(pair.a.realKeys.publicKey), pair.a.endpoint);
+});
+
+test('a session goes on within four seconds, and loses nothing, when a NAT gives one side another port', () => {
+  const pair = new Pair(11, GOOD).open();
+  const { a, b } = pair;
+  a.endpoint = endpoint('198.51.100.7', 4001)!;
+  pair.send(Uint8Array.of(64, 1));
+  b.crypto.sendLossless(pair.now, a.realKeys.publicKey, Uint8Array.of(64, 2));
+  pair.until(() => a.lossless.length === 1 && b.lossless.length === 1, 4_000);
+  a.endpoint = endpoint('198.51.100.7', 4002)!;
+  pair.run(4_000);
+  assert.equal(b.crypto.endpoint(a.realKeys.publicKey), a.endpoint);
+  assert.deepEqual([a.events, b.events], [['established'], ['dht-key', 'established']]);
+});
+
+test('a session goes on when both sides moved and one of them is found', () => {
+  const pair = new Pair(11, GOOD).open();
+  const { a, b } = pair;
+  a.endpoint = endpoint('198.51.100.7', 4001)!;
+  b.endpoint = endpoint('203.0.113.5', 4001)!;
+  pair.run(8_100);
+  a.crypto.setEndpoint(pair.now, b.realKeys.publicKey, b.endpoint);
+  pair.send(Uint8Array.of(64, 1));
+  pair.until(() => b.lossless.length === 1, 100);
+  assert.equal(b.crypto.endpoint(a.realKeys.publicKey), a.endpoint);
+});
+
+test('an address from the DHT does not replace the one that the peer answers from, before or after the start', () => {
+  const pair = new Pair(11, GOOD);
+  const elsewhere = endpoint('203.0.113.9', 1)!;
+  pair.connect(pair.a, pair.b);
+  while (!pair.established()) {
+    pair.step();
+    if (pair.now > 10) pair.b.crypto.setEndpoint(pair.now, pair.a.realKeys.publicKey, elsewhere);
+    if (pair.now > 20) pair.a.crypto.setEndpoint(pair.now, pair.b.realKeys.publicKey, elsewhere);
+  }
+  assert.equal(pair.now, 50);
+  pair.run(20_000);
+  pair.a.crypto.setEndpoint(pair.now, pair.b.realKeys.publicKey, elsewhere);
+  assert.equal(pair.a.crypto.endpoint(pair.b.realKeys.publicKey), pair.b.endpoint);
+});
+
+test('a flood of data packets from forged addresses moves no session', () => {
+  const pair = new Pair(11, GOOD).open();
+  pair.tap = () => false; // silent
+  pair.run(5_000);
+  for (let i = 0; i < 5_000; i++) {
+    const from = endpoint(`198.51.${i % 256}.${(i >> 8) % 256}`, 1 + (i % 60_000))!;
+    pair.b.crypto.handle(pair.now, from, new Uint8Array(1_400).fill(0x1b));
+  }
+  assert.equal(pair.b.crypto.endpoint(pair.a.realKeys.publicKey), pair.a.endpoint);
 });
 
 test('a flood of cookie requests from one address is answered ten times and does not silence another', () => {

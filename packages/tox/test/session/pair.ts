@@ -22,7 +22,8 @@ export class Side {
   readonly realKeys: KeyPair;
   readonly dhtKeys: KeyPair;
   readonly crypto: NetCrypto;
-  readonly endpoint: Endpoint;
+  /** Where datagrams come from and go to; another one when the side moves. */
+  endpoint: Endpoint;
   readonly events: string[] = [];
   readonly lossless: Uint8Array[] = [];
   readonly lossy: Uint8Array[] = [];
