@@ -3,6 +3,7 @@ import { ToxError } from '../core/errors.ts';
 import { type KeyId, keyId, type PublicKey, sameBytes } from '../crypto/keys.ts';
 import type { FriendConnectionHooks } from '../friend/friend-connections.ts';
 import { FriendRequests } from '../friend/friend-requests.ts';
+import { MAX_CRYPTO_DATA_SIZE } from '../packet/crypto.ts';
 import type { FriendRequestBody, Nospam } from '../packet/friend.ts';
 import * as packet from '../packet/messenger.ts';
 import { MAX_FRIEND_REQUEST_MESSAGE_SIZE } from '../packet/onion.ts';
@@ -43,7 +44,7 @@ export class Messenger implements FriendConnectionHooks {
   readonly #friends = new Map<KeyId, Friend>();
   readonly #requests: FriendRequests;
   readonly #pool = new CopyPool();
-  readonly #scratch = new Uint8Array(packet.MAX_PACKET_SIZE);
+  readonly #scratch = new Uint8Array(MAX_CRYPTO_DATA_SIZE);
   #name: Uint8Array;
   #statusMessage: Uint8Array;
   #status: UserStatus;
@@ -306,9 +307,9 @@ export class Messenger implements FriendConnectionHooks {
   }
 
   /** From the onion or a connection: whoever has our nospam, hostile until a person decides. */
-  onFriendRequest(_now: Mono, from: PublicKey, nospam: Uint8Array, message: Uint8Array): void {
+  onFriendRequest(now: Mono, from: PublicKey, nospam: Uint8Array, message: Uint8Array): void {
     if (!isValidPublicKey(from) || sameBytes(from, this.#ownKey)) return;
-    if (!this.#requests.admit(from, nospam, message)) return;
+    if (!this.#requests.admit(now, from, nospam, message)) return;
     this.#emit({ type: 'friend-request', publicKey: from.slice() as PublicKey, message: toText(message) });
   }
 
@@ -442,10 +443,10 @@ export class Messenger implements FriendConnectionHooks {
 
 function checkCustom(data: Uint8Array, first: number, last: number): void {
   const id = data[0] ?? 0;
-  if (data.length > packet.MAX_PACKET_SIZE || id < first || id > last) {
+  if (data.length > MAX_CRYPTO_DATA_SIZE || id < first || id > last) {
     throw new ToxError(
       'bad-argument',
-      `a custom packet has 1..${packet.MAX_PACKET_SIZE} bytes and an id of ${first}..${last}`,
+      `a custom packet has 1..${MAX_CRYPTO_DATA_SIZE} bytes and an id of ${first}..${last}`,
     );
   }
 }

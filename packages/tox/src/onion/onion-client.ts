@@ -1,5 +1,6 @@
 import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
+import { SourceLimiter } from '../core/source-limiter.ts';
 import { earlier } from '../core/timer-table.ts';
 import {
   generateKeyPair,
@@ -33,12 +34,11 @@ import {
   writeRoutedDhtKey,
   writeSignedData,
 } from '../packet/onion.ts';
-import type { Endpoint } from '../wire/endpoint.ts';
+import { type Endpoint, sourceOf } from '../wire/endpoint.ts';
 import type { NodeInfo, PackedNode } from '../wire/packed-node.ts';
 import { Announcer } from './announcer.ts';
 import { DhtKeyNews } from './dht-key-news.ts';
 import { FriendSearch } from './friend-search.ts';
-import { KeyBudget } from './key-budget.ts';
 import type { Lookup, LookupDeps } from './lookup.ts';
 import { NodePool } from './node-pool.ts';
 import { OnionPaths } from './paths.ts';
@@ -54,8 +54,11 @@ const FIRST_ROUTED_INTERVAL = 2_000;
 /** Keys shared by our real key with friends and with the nodes that we announce to. */
 const MAX_REAL_SHARED_KEYS = 1024;
 /** Derivations that data through one first hop may cost us: two per packet of a stranger. */
-const KEY_BURST = 128;
-const KEYS_PER_SECOND = 40;
+const KEYS_EACH = { burst: 128, perSecond: 40 };
+/** And through all of them, as addresses can be forged: 4 % of a processor. Twelve paths need 480. */
+const KEYS_ALL = { burst: 1_536, perSecond: 800 };
+/** First hops that are told apart. */
+const SOURCES = 1_024;
 
 export interface OnionHooks {
   /** A friend says where he is; newer than anything he said before. */
@@ -109,7 +112,7 @@ export class OnionClient {
   readonly #searchPaths: OnionPaths;
   readonly #announcer: Announcer;
   readonly #friends = new Map<KeyId, Friend>();
-  readonly #budget = new KeyBudget(KEY_BURST, KEYS_PER_SECOND);
+  readonly #budget = new SourceLimiter(KEYS_EACH, KEYS_ALL, SOURCES);
   #clock: Mono = 0;
   /** The answer of `nextWake`, which is asked for after every datagram of any layer; null: to be found anew. */
   #next: Mono | undefined | null = null;
@@ -294,12 +297,12 @@ export class OnionClient {
 
   #receiveData(now: Mono, from: Endpoint, data: Uint8Array): void {
     const outer = readDataResponse(data);
-    if (!outer || !this.#budget.spend(now, from)) return;
+    if (!outer || !this.#budget.allow(now, sourceOf(from))) return;
     const outerKey = sharedKey(outer.publicKey, this.#dataKeys.secretKey);
     const signed = outerKey && open(outerKey, outer.nonce, outer.box);
     const inner = signed && readSignedData(signed);
     if (!inner) return;
-    if (!this.#realShared.has(inner.sender) && !this.#budget.spend(now, from)) return;
+    if (!this.#realShared.has(inner.sender) && !this.#budget.allow(now, sourceOf(from))) return;
     const key = this.#realShared.get(inner.sender);
     const plain = key && open(key, outer.nonce, inner.box);
     if (!plain) return;

@@ -1,5 +1,6 @@
 import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
+import { SourceLimiter } from '../core/source-limiter.ts';
 import { type KeyPair, type PublicKey, randomNonce, type SharedKey } from '../crypto/keys.ts';
 import type { SharedKeys } from '../crypto/shared-keys.ts';
 import { equalConstantTime, open, seal } from '../crypto/sodium.ts';
@@ -33,11 +34,10 @@ import {
   writeDataResponse,
   writeOnionResponse,
 } from '../packet/onion.ts';
-import { type Endpoint, isLan, isUnicast } from '../wire/endpoint.ts';
+import { type Endpoint, isLan, isUnicast, sourceOf } from '../wire/endpoint.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
 import { Writer } from '../wire/writer.ts';
 import { ANNOUNCE_ENTRY_LIFETIME, AnnounceStore } from './announce-store.ts';
-import { KeyBudget } from './key-budget.ts';
 import { type Layer, openReturnBlock, sealReturnBlock, unwrapLayer } from './layer.ts';
 
 // c-toxcore.
@@ -47,10 +47,12 @@ const RETURN_KEY_LIFETIME = 7_200_000;
 // Ours.
 /** The previous key opens blocks as long as an announce made with it may live; c-toxcore drops it at once. */
 const OLD_RETURN_KEY_LIFETIME = ANNOUNCE_ENTRY_LIFETIME;
-/** New keys from one address; a hop that serves hundreds of clients needs thousands at their start. */
-const KEY_BURST = 4096;
-/** 2 % of a processor at 50 µs. */
-const KEYS_PER_SECOND = 400;
+/** Derivations for one address (2 % of a processor); a hop that serves hundreds of clients needs thousands at their start. */
+const KEYS_EACH = { burst: 4_096, perSecond: 400 };
+/** For all of them, as addresses can be forged: 5 % of a processor. */
+const KEYS_ALL = { burst: 8_192, perSecond: 1_000 };
+/** Addresses that are told apart. */
+const SOURCES = 1_024;
 
 /**
  * A node's service to others: forwards onion packets, keeps announces, answers searches and hands
@@ -62,7 +64,7 @@ export class OnionRelay {
   readonly #send: SendDatagram;
   readonly #closest: (now: Mono, target: PublicKey, asker: Endpoint) => readonly NodeInfo[];
   readonly #store: AnnounceStore;
-  readonly #budget = new KeyBudget(KEY_BURST, KEYS_PER_SECOND);
+  readonly #budget = new SourceLimiter(KEYS_EACH, KEYS_ALL, SOURCES);
   #returnKey: SharedKey;
   #returnKeyMade: Mono | undefined;
   #oldReturnKey: SharedKey | undefined;
@@ -185,7 +187,7 @@ export class OnionRelay {
   }
 
   #sharedKey(now: Mono, from: Endpoint, publicKey: PublicKey): SharedKey | undefined {
-    if (!this.#sharedKeys.has(publicKey) && !this.#budget.spend(now, from)) return undefined;
+    if (!this.#sharedKeys.has(publicKey) && !this.#budget.allow(now, sourceOf(from))) return undefined;
     return this.#sharedKeys.get(publicKey);
   }
 
