@@ -1,5 +1,6 @@
 import { Reader } from '../wire/reader.ts';
 import { Writer } from '../wire/writer.ts';
+import { MAX_CRYPTO_DATA_SIZE } from './crypto.ts';
 
 // Lossless packets between friends (spec: Messenger). The first byte is the id.
 
@@ -22,14 +23,12 @@ export const CUSTOM_LOSSY_FIRST = 200;
 export const CUSTOM_LOSSY_LAST = 254;
 
 // Limits of the spec, in bytes.
-/** Id and body of one packet of a session. */
-export const MAX_PACKET_SIZE = 1373;
 export const MAX_NAME_SIZE = 128;
 export const MAX_STATUS_MESSAGE_SIZE = 1007;
-export const MAX_MESSAGE_SIZE = 1372;
+export const MAX_MESSAGE_SIZE = MAX_CRYPTO_DATA_SIZE - 1;
 export const MAX_FILE_NAME_SIZE = 255;
 /** Every data packet of a file carries exactly this much, except the last. */
-export const FILE_CHUNK_SIZE = 1371;
+export const FILE_CHUNK_SIZE = MAX_CRYPTO_DATA_SIZE - 2;
 export const FILE_ID_SIZE = 32;
 
 const UNKNOWN_SIZE = 0xffff_ffff_ffff_ffffn;

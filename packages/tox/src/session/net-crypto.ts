@@ -1,6 +1,6 @@
 import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
-import { SourceLimiter } from '../core/source-limiter.ts';
+import { Budget, SourceLimiter } from '../core/source-limiter.ts';
 import {
   type KeyId,
   type KeyPair,
@@ -28,10 +28,10 @@ import {
   openCookieRequest,
   openHandshake,
 } from '../packet/crypto.ts';
-import { type Endpoint, endpointAddress, sourceOf } from '../wire/endpoint.ts';
+import { CUSTOM_LOSSLESS_FIRST, FILE_DATA } from '../packet/messenger.ts';
+import { type Endpoint, sourceOf } from '../wire/endpoint.ts';
 import { type Channel, Connection, type ConnectionOwner } from './connection.ts';
 import { type Cookie, CookieJar } from './cookie.ts';
-import { CookieLimit } from './cookie-limit.ts';
 import { StoreBudget } from './packet-window.ts';
 
 export interface NetCryptoDeps {
@@ -68,11 +68,6 @@ export interface NetCryptoHooks {
   onWritable(now: Mono, realKey: PublicKey): void;
 }
 
-// Lossless packets that wait for room, as in c-toxcore: file data and custom packets. All others are
-// few, and are taken as long as packet numbers are left.
-const FILE_DATA = 82;
-const FIRST_CUSTOM = 160;
-
 // Of the spec, ms.
 /** UDP_DIRECT_TIMEOUT: a path on which nothing valid came for so long may give way to another one. */
 const PATH_TIMEOUT = 8_000;
@@ -86,8 +81,18 @@ const MOVE_AFTER = 2_500;
 /** Data packets from unknown addresses that are tried with the keys of silent sessions, 3 µs for each. */
 const STRAYS_EACH = { burst: 8, perSecond: 2 };
 const STRAYS_ALL = { burst: 64, perSecond: 32 };
-/** BOUNDED: such addresses that are told apart. */
+/** BOUNDED: such sources that are told apart. */
 const STRAY_SOURCES = 256;
+/**
+ * Cookie requests that are answered. c-toxcore limits all sources together (10 and 10/s), so that one
+ * of them silences the others. An answer costs 10 µs: together at most 2 % of a core.
+ */
+const COOKIES_EACH = { burst: 10, perSecond: 10 };
+const COOKIES_ALL = { burst: 2_000, perSecond: 2_000 };
+/** BOUNDED: such sources that are told apart. */
+const COOKIE_SOURCES = 1_024;
+/** Key derivations (50 µs) for requests with unknown keys, all sources together: 2 % of a core. */
+const NEW_KEYS = { burst: 200, perSecond: 400 };
 /** BOUNDED: keys with friends, least recently used goes. */
 const REAL_SHARED_KEYS = 512;
 /** BOUNDED: bytes that all sessions together store out of order. */
@@ -102,7 +107,8 @@ export class NetCrypto {
   readonly #hooks: NetCryptoHooks;
   readonly #env: Env;
   readonly #cookies: CookieJar;
-  readonly #limit = new CookieLimit();
+  readonly #cookieRequests = new SourceLimiter(COOKIES_EACH, COOKIES_ALL, COOKIE_SOURCES);
+  readonly #newKeys = new Budget(NEW_KEYS);
   readonly #strays = new SourceLimiter(STRAYS_EACH, STRAYS_ALL, STRAY_SOURCES);
   readonly #realShared: SharedKeys;
   readonly #owner: ConnectionOwner;
@@ -180,7 +186,7 @@ export class NetCrypto {
    */
   sendLossless(now: Mono, realKey: PublicKey, data: Uint8Array): number | undefined {
     const id = checkedId(data, FIRST_LOSSLESS, FIRST_LOSSY - 1);
-    const bulk = id === FILE_DATA || id >= FIRST_CUSTOM;
+    const bulk = id === FILE_DATA || id >= CUSTOM_LOSSLESS_FIRST; // as in c-toxcore; all others are few
     return this.#byKey.get(keyId(realKey))?.sendLossless(now, data, bulk);
   }
 
@@ -219,7 +225,8 @@ export class NetCrypto {
     const dhtKey = cookieRequestSender(data);
     if (!dhtKey || sameBytes(dhtKey, this.#deps.dhtKeys.publicKey)) return;
     const keys = this.#deps.dhtSharedKeys;
-    if (!this.#limit.allows(now, sourceOf(from), !keys.has(dhtKey))) return;
+    if (!this.#cookieRequests.allow(now, sourceOf(from))) return;
+    if (!keys.has(dhtKey) && !this.#newKeys.take(now)) return;
     const shared = keys.get(dhtKey);
     const request = shared && openCookieRequest(shared, data);
     if (!request) return;
