@@ -133,6 +133,7 @@ export class Tox implements Machine<ToxEvent> {
       emit: (event) => this.#events.push(event),
     });
 
+    for (const { friend, node } of this.#save.friendNodes) this.#friends.remember(now, friend, node);
     for (const node of this.#save.dhtNodes.slice(0, SAVED_NODES_ASKED)) this.#dht.bootstrap(now, node);
   }
 
@@ -158,6 +159,7 @@ export class Tox implements Machine<ToxEvent> {
       ...this.#save,
       profile: this.messenger.profile(),
       dhtNodes: dhtNodes.length > 0 ? dhtNodes : this.#save.dhtNodes,
+      friendNodes: this.#friends.lastMet(),
     });
   }
 
@@ -238,7 +240,15 @@ function newSave(env: Env): ToxSave {
     status: 'none',
     friends: [],
   };
-  return { keys: generateKeyPair(env), profile, dhtNodes: [], tcpRelays: [], pathNodes: [], other: [] };
+  return {
+    keys: generateKeyPair(env),
+    profile,
+    dhtNodes: [],
+    tcpRelays: [],
+    pathNodes: [],
+    friendNodes: [],
+    other: [],
+  };
 }
 
 function udpNode(node: NodeInfo): PackedNode {

@@ -80,6 +80,8 @@ interface Friend {
   dhtKeyAt: Mono;
   /** The last address found for the DHT key. */
   endpoint: Endpoint | undefined;
+  /** Where it was last connected, in this run or an earlier one. */
+  met: NodeInfo | undefined;
   /** A session attempt is running. */
   attempting: boolean;
   connectedAt: Mono | undefined;
@@ -133,6 +135,7 @@ export class FriendConnections {
       dhtKey: undefined,
       dhtKeyAt: now,
       endpoint: undefined,
+      met: undefined,
       attempting: false,
       connectedAt: undefined,
       aliveAt: now,
@@ -164,6 +167,26 @@ export class FriendConnections {
     if (request && friend.connectedAt !== undefined) {
       this.#sessions.sendLossless(now, key, encodeLiveFriendRequest(request));
     }
+  }
+
+  /**
+   * Where a friend was met in an earlier run. It is tried at once, beside the search: its program may
+   * still run there, and then it need not be found anew.
+   */
+  remember(now: Mono, key: PublicKey, node: NodeInfo): void {
+    const friend = this.#friends.get(keyId(key));
+    if (!friend || friend.dhtKey) return;
+    friend.met = node;
+    this.#learnDhtKey(now, friend, node.publicKey, false);
+    friend.endpoint = node.endpoint;
+    this.#tryConnect(now, friend);
+  }
+
+  /** Where friends were last met: what `remember` takes in the next run. */
+  lastMet(): { friend: PublicKey; node: NodeInfo }[] {
+    const found: { friend: PublicKey; node: NodeInfo }[] = [];
+    for (const { key, met } of this.#friends.values()) if (met) found.push({ friend: key, node: met });
+    return found;
   }
 
   connected(key: PublicKey): boolean {
@@ -233,6 +256,7 @@ export class FriendConnections {
     friend.retryAt = undefined;
     friend.connectedAt = now;
     friend.endpoint = this.#sessions.endpoint(key) ?? friend.endpoint;
+    if (friend.dhtKey && friend.endpoint) friend.met = { publicKey: friend.dhtKey, endpoint: friend.endpoint };
     friend.deadAt = now + ALIVE_TIMEOUT;
     this.#sendAlive(now, friend);
     this.#env.log('friend.connected');

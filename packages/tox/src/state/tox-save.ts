@@ -8,6 +8,7 @@ import { MAX_NAME_SIZE, MAX_STATUS_MESSAGE_SIZE } from '../packet/messenger.ts';
 import { type PackedNode, readPackedNodes, writePackedNode } from '../wire/packed-node.ts';
 import { Reader } from '../wire/reader.ts';
 import { Writer } from '../wire/writer.ts';
+import { FRIEND_NODES, type FriendNode, readFriendNodes, writeFriendNodes } from './friend-nodes.ts';
 import { readFriends, writeFriends } from './saved-friends.ts';
 
 /** The content of a standard profile (spec: State Format), as every Tox program keeps it. */
@@ -20,6 +21,8 @@ export interface ToxSave {
   readonly tcpRelays: readonly PackedNode[];
   /** Nodes for onion paths; at most 8 are read. */
   readonly pathNodes: readonly PackedNode[];
+  /** Where friends were last met; at most 256. */
+  readonly friendNodes: readonly FriendNode[];
   /** Sections that we know nothing about (groups, conferences, future ones): kept as they are. */
   readonly other: readonly SaveSection[];
 }
@@ -77,6 +80,7 @@ export function readToxSave(bytes: Uint8Array): ToxSave {
     dhtNodes: readDht(known.get(DHT) ?? none),
     tcpRelays: readNodes(known.get(TCP_RELAYS), MAX_TCP_RELAYS, true),
     pathNodes: readNodes(known.get(PATH_NODES), MAX_PATH_NODES, false),
+    friendNodes: readFriendNodes(known.get(FRIEND_NODES) ?? none),
     other,
   };
 }
@@ -96,12 +100,13 @@ export function writeToxSave(save: ToxSave): Uint8Array {
   put(STATUS, Uint8Array.of(USER_STATUSES.indexOf(profile.status)));
   put(TCP_RELAYS, nodes(save.tcpRelays.slice(0, MAX_TCP_RELAYS)));
   put(PATH_NODES, nodes(save.pathNodes.slice(0, MAX_PATH_NODES)));
+  if (save.friendNodes.length > 0) put(FRIEND_NODES, writeFriendNodes(save.friendNodes));
   for (const section of save.other) put(section.type, section.data);
   put(END, new Uint8Array(0));
   return w.finish();
 }
 
-const OURS = new Set([KEYS, DHT, FRIENDS, NAME, STATUS_MESSAGE, STATUS, TCP_RELAYS, PATH_NODES]);
+const OURS = new Set([KEYS, DHT, FRIENDS, NAME, STATUS_MESSAGE, STATUS, TCP_RELAYS, PATH_NODES, FRIEND_NODES]);
 
 /** Sections up to the end section, or to the end of the bytes; views. What follows the end is padding. */
 function* readSections(r: Reader, cookie: number): Generator<SaveSection> {

@@ -55,6 +55,10 @@ function sample(): ToxSave {
     dhtNodes: [node('192.0.2.1', 'udp'), node('2001:db8::1', 'udp')],
     tcpRelays: [node('192.0.2.2', 'tcp')],
     pathNodes: [node('192.0.2.3', 'udp')],
+    friendNodes: [
+      { friend: generateKeyPair(env).publicKey, node: node('192.0.2.4', 'udp') },
+      { friend: generateKeyPair(env).publicKey, node: node('2001:db8::4', 'udp') },
+    ],
     other: [
       { type: 7, data: Uint8Array.of(0x90) },
       { type: 20, data: utf8('conferences') },
