@@ -121,6 +121,7 @@ export class AccountNode implements Link {
     if (online) {
       this.#online.add(publicKey);
       contacts.confirm(this.account, publicKey);
+      this.#save(); // where the friend was met: a crash of ours costs no search
       this.handlers.online(publicKey);
       this.#hooks.peerOnline(this.account, publicKey);
     } else {
