@@ -1,4 +1,6 @@
-import { link, mkdir, open as nodeOpen, readdir, rename, stat, unlink } from 'node:fs/promises';
+import fs from 'node:fs';
+import { mkdir, readdir, stat, unlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
 
 /** An open file. Positions and sizes are in bytes. */
 export interface OpenFile {
@@ -48,34 +50,61 @@ export const FOLDER_MODE = 0o700;
 
 const FLAGS: Record<OpenMode, string> = { read: 'r', create: 'wx+', update: 'r+' };
 
+/**
+ * Bytes up to which reads and writes are done on the spot, as is giving names to files. They end in the system's
+ * cache within microseconds; a trip through the thread pool costs ten times as much, and a mail needs a dozen of them.
+ * What has to wait for the disk (syncs, large pieces, removing, long folders) goes through the pool.
+ */
+const ON_THE_SPOT = 32 * 1024;
+
+const readLater = promisify(fs.read);
+const writeLater = promisify(fs.write);
+const syncLater = promisify(fs.fdatasync);
+const syncFolderLater = promisify(fs.fsync);
+
 export const realFiles: FileSystem = {
   async open(path, mode) {
-    const handle = await nodeOpen(path, FLAGS[mode], FILE_MODE);
+    const fd = fs.openSync(path, FLAGS[mode], FILE_MODE);
     return {
       async read(into, position) {
         let done = 0;
         while (done < into.length) {
-          const { bytesRead } = await handle.read(into, done, into.length - done, position + done);
-          if (bytesRead === 0) break;
-          done += bytesRead;
+          const left = into.length - done;
+          const read =
+            left <= ON_THE_SPOT
+              ? fs.readSync(fd, into, done, left, position + done)
+              : (await readLater(fd, into, done, left, position + done)).bytesRead;
+          if (read === 0) break;
+          done += read;
         }
         return done;
       },
       async write(data, position) {
         let done = 0;
         while (done < data.length) {
-          const { bytesWritten } = await handle.write(data, done, data.length - done, position + done);
-          done += bytesWritten;
+          const left = data.length - done;
+          done +=
+            left <= ON_THE_SPOT
+              ? fs.writeSync(fd, data, done, left, position + done)
+              : (await writeLater(fd, data, done, left, position + done)).bytesWritten;
         }
       },
-      truncate: (size) => handle.truncate(size),
-      size: async () => (await handle.stat()).size,
-      sync: () => handle.datasync(),
-      close: () => handle.close(),
+      async truncate(size) {
+        fs.ftruncateSync(fd, size);
+      },
+      size: async () => fs.fstatSync(fd).size,
+      sync: () => syncLater(fd),
+      async close() {
+        fs.closeSync(fd);
+      },
     };
   },
-  rename,
-  link,
+  async rename(from, to) {
+    fs.renameSync(from, to);
+  },
+  async link(from, to) {
+    fs.linkSync(from, to);
+  },
   unlink,
   readdir: (path) => readdir(path),
   async stat(path) {
@@ -91,14 +120,14 @@ export const realFiles: FileSystem = {
     await mkdir(path, { recursive: true, mode: FOLDER_MODE });
   },
   async syncFolder(path) {
-    const handle = await nodeOpen(path, 'r');
+    const fd = fs.openSync(path, 'r');
     try {
-      await handle.sync();
+      await syncFolderLater(fd);
     } catch (error) {
       // Windows cannot sync a folder and needs no such call.
       if (process.platform !== 'win32') throw error;
     } finally {
-      await handle.close();
+      fs.closeSync(fd);
     }
   },
 };

@@ -299,7 +299,8 @@ export class Queue {
     attempts: number,
   ): Promise<void> {
     const now = this.#deps.scheduler.unixMs();
-    await this.#deps.db.soon(() => this.#store.finish(row.id, { state, status: reason, sent, attempts, now }));
+    // Not sooner: if it gets lost, the receiver tells the repetition by its id.
+    await this.#deps.db.later(() => this.#store.finish(row.id, { state, status: reason, sent, attempts, now }));
     await this.#removeFile(row);
   }
 

@@ -5,6 +5,9 @@ import { MIGRATIONS } from './migrations.ts';
 
 /** How long another process (a command beside the daemon) may hold the write lock before we give up. */
 const BUSY_TIMEOUT_MS = 5_000;
+/** Under load a commit gathers for so long what a promise hangs on, and so long what nobody waits for. */
+const GATHER_MS = 2;
+const LATER_MS = 20;
 /** Statements kept prepared. Our texts are constants, so they are fewer; the bound guards against a mistake. */
 const STATEMENTS_MAX = 200;
 
@@ -17,7 +20,9 @@ export class Database {
   readonly #sql: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #group: { work: () => unknown; resolve: (value: never) => void; reject: (error: unknown) => void }[] = [];
-  #groupTimer: NodeJS.Immediate | undefined;
+  #groupAt = Number.POSITIVE_INFINITY;
+  #cancelGroup = (): void => {};
+  #committedAt = Number.NEGATIVE_INFINITY;
   #inTransaction = false;
 
   constructor(sql: DatabaseSync) {
@@ -58,27 +63,46 @@ export class Database {
   }
 
   /**
-   * The same for work that comes in numbers: all that was handed in during one turn of the event loop (which the sync of
-   * the commit before made long enough under load) shares one commit. Resolves when it is on the disk; one that throws
+   * The same for work that comes in numbers: all that is handed in at about the same time shares one commit, after a
+   * pause in this turn of the event loop, under load every GATHER_MS. Resolves when it is on the disk; one that throws
    * is undone and rejected alone.
    */
   soon<T>(work: () => T): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#group.push({ work, resolve: resolve as (value: never) => void, reject });
-      this.#groupTimer ??= setImmediate(() => this.#commitGroup());
-    });
+    return this.#join(work, Math.max(performance.now(), this.#committedAt + GATHER_MS));
+  }
+
+  /** The same for what nobody waits for: it goes with the next commit, or after LATER_MS. */
+  later<T>(work: () => T): Promise<T> {
+    return this.#join(work, performance.now() + LATER_MS);
   }
 
   /** Commits what still waits, then closes. */
   close(): void {
-    if (this.#groupTimer) clearImmediate(this.#groupTimer);
     this.#commitGroup();
     this.#statements.clear();
     this.#sql.close();
   }
 
+  #join<T>(work: () => T, at: number): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#group.push({ work, resolve: resolve as (value: never) => void, reject });
+      if (at >= this.#groupAt) return;
+      this.#cancelGroup();
+      this.#groupAt = at;
+      const wait = at - performance.now();
+      if (wait <= 0) {
+        const immediate = setImmediate(() => this.#commitGroup());
+        this.#cancelGroup = () => clearImmediate(immediate);
+      } else {
+        const timer = setTimeout(() => this.#commitGroup(), Math.ceil(wait));
+        this.#cancelGroup = () => clearTimeout(timer);
+      }
+    });
+  }
+
   #commitGroup(): void {
-    this.#groupTimer = undefined;
+    this.#cancelGroup();
+    this.#groupAt = Number.POSITIVE_INFINITY;
     const group = this.#group;
     if (group.length === 0) return;
     this.#group = [];
@@ -97,6 +121,8 @@ export class Database {
     } catch (error) {
       for (const { reject } of group) reject(error);
       return;
+    } finally {
+      this.#committedAt = performance.now();
     }
     for (const settle of after) settle();
   }

@@ -13,12 +13,15 @@ export const BASE_CREDIT = 512 * KIB;
 export const FULL_CREDIT = 4 * MIB;
 /** What all peers together may hold above their base credit. */
 export const CREDIT_POOL = 64 * MIB;
-/** Large mails of one peer that flow at once; more wait for their `accept`. Each costs a file handle and two blocks. */
+/** Large mails of one peer that flow at once; more wait for their `accept`. Each costs a file handle. */
 export const LARGE_PER_PEER = 8;
-/** Bytes that are written to the disk at once. */
-export const WRITE_BLOCK = 64 * KIB;
-/** Bytes that are read from the disk at once; a large mail under way holds two such blocks. */
+/** Bytes that are written to the disk at once; fewer while the peer has only its base credit. */
+export const WRITE_BLOCK = 256 * KIB;
+/** Bytes that are read from the disk at once. */
 export const READ_BLOCK = 128 * KIB;
+/** What the large mails of one session together have read of their next bytes; each has two blocks, not below the least. */
+export const LARGE_READ_AHEAD = 1 * MIB;
+export const LARGE_READ_LEAST = 32 * KIB;
 /** Small mails that are read before their turn to be sent, in bytes per peer. */
 export const READ_AHEAD = 256 * KIB;
 /** Mails written into the Maildir at once, per account: keeps the disk busy and the thread pool usable. */

@@ -2,7 +2,7 @@ import type { FileSystem, OpenFile } from '../base/files.ts';
 import type { Logger } from '../base/log.ts';
 import { errorField } from '../base/log.ts';
 import type { MailStatus } from '../smtp/mail-error.ts';
-import { EAGER_LIMIT, READ_AHEAD, READ_BLOCK } from './limits.ts';
+import { EAGER_LIMIT, LARGE_READ_AHEAD, LARGE_READ_LEAST, READ_AHEAD } from './limits.ts';
 import { transferStatus } from './outcome.ts';
 import type { Accept, Credit, Hello, Packet, Refuse, Stored } from './packets.ts';
 import { DATA_CAPACITY, encode, MAX_TAG_BYTES, offerCapacity } from './packets.ts';
@@ -306,11 +306,12 @@ export class Sender {
 
   async #readBlock(t: Outgoing): Promise<void> {
     t.file ??= await this.#files.open(t.job.path, 'read');
-    const size = Math.min(t.eager ? t.job.size : READ_BLOCK, t.job.size - t.nextOffset);
-    const block = new Uint8Array(size);
-    if ((await t.file.read(block, t.nextOffset)) !== size) throw new Error('the spool file is too short');
+    const block = Math.max(LARGE_READ_LEAST, Math.floor(LARGE_READ_AHEAD / 2 / Math.max(1, this.#large.length)));
+    const size = Math.min(t.eager ? t.job.size : block, t.job.size - t.nextOffset);
+    const bytes = new Uint8Array(size);
+    if ((await t.file.read(bytes, t.nextOffset)) !== size) throw new Error('the spool file is too short');
     t.nextOffset += size;
-    t.next = block;
+    t.next = bytes;
     if (t.eager) await this.#closeFile(t);
   }
 
