@@ -15,7 +15,7 @@ import { OnionRelay } from './onion/onion-relay.ts';
 import { NetCrypto } from './session/net-crypto.ts';
 import { readToxSave, type ToxSave, writeToxSave } from './state/tox-save.ts';
 import type { Endpoint } from './wire/endpoint.ts';
-import type { NodeInfo, PackedNode } from './wire/packed-node.ts';
+import { MAX_SENT_NODES, type NodeInfo, type PackedNode } from './wire/packed-node.ts';
 
 export interface ToxOptions {
   /** A profile that is not encrypted; absent: a new identity. */
@@ -33,8 +33,6 @@ export interface ToxOptions {
 const DHT_SHARED_KEYS = 4096;
 /** Nodes of the last run that are asked at the start. */
 const SAVED_NODES_ASKED = 32;
-/** Nodes in a DHT-key packet (spec: at most 4). */
-const OWN_NODES = 4;
 
 /**
  * One identity in the Tox network, without a socket: takes datagrams and the time, gives datagrams,
@@ -81,7 +79,7 @@ export class Tox implements Machine<ToxEvent> {
       options.bootstrapInfo ? { bootstrapInfo: options.bootstrapInfo } : {},
     );
     this.#onionRelay = new OnionRelay(env, dhtKeys, dhtSharedKeys, send, (at, target, asker) =>
-      this.#dht.closest(at, target, OWN_NODES, asker),
+      this.#dht.closest(at, target, MAX_SENT_NODES, asker),
     );
     this.#onion = new OnionClient(
       env,
@@ -220,7 +218,7 @@ export class Tox implements Machine<ToxEvent> {
    * once, finds "us", and opens the session without searching.
    */
   #ownNodes(now: Mono): PackedNode[] {
-    const nodes = this.#dht.closest(now, this.dhtKeys.publicKey, OWN_NODES).map(udpNode);
+    const nodes = this.#dht.closest(now, this.dhtKeys.publicKey, MAX_SENT_NODES).map(udpNode);
     const endpoint = this.#ownEndpoint;
     return endpoint ? [udpNode({ publicKey: this.dhtKeys.publicKey, endpoint }), ...nodes] : nodes;
   }

@@ -25,7 +25,6 @@ import {
   decodePing,
   encodeNodesResponse,
   encodePing,
-  MAX_NODES,
   NODES_REQUEST,
   NODES_RESPONSE,
   openDhtFrame,
@@ -36,7 +35,7 @@ import {
 import { DHT_REQUEST } from '../packet/dht-request.ts';
 import { decodeLanDiscovery, encodeLanDiscovery, LAN_DISCOVERY } from '../packet/lan-discovery.ts';
 import { type Endpoint, isLan, isUnicast, sourceOf } from '../wire/endpoint.ts';
-import type { NodeInfo } from '../wire/packed-node.ts';
+import { MAX_SENT_NODES, type NodeInfo } from '../wire/packed-node.ts';
 import { Bootstrapper } from './bootstrapper.ts';
 import { Exchange } from './exchange.ts';
 import { BAD_AFTER, isFresh, type Peer } from './peer.ts';
@@ -305,7 +304,7 @@ export class DhtNode {
   #handleNodesRequest(now: Mono, from: Endpoint, sender: PublicKey, key: SharedKey, plain: Uint8Array): void {
     const request = decodeNodesRequest(plain);
     if (!request) return;
-    const nodes = this.#table.closest(now, request.target, MAX_NODES, from);
+    const nodes = this.#table.closest(now, request.target, MAX_SENT_NODES, from);
     const reply = encodeNodesResponse({ nodes, id: request.id });
     this.#exchange.reply(from, NODES_RESPONSE, key, reply);
     this.#considerAsker(now, sender, from);

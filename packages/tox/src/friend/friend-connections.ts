@@ -2,8 +2,8 @@ import type { Env, Mono } from '../core/env.ts';
 import { type KeyId, keyId, type PublicKey, sameBytes } from '../crypto/keys.ts';
 import {
   ALIVE,
-  decodeLiveFriendRequest,
-  encodeLiveFriendRequest,
+  decodeFriendRequest,
+  encodeFriendRequest,
   type FriendRequestBody,
   LIVE_FRIEND_REQUEST,
   SHARE_RELAYS,
@@ -165,7 +165,7 @@ export class FriendConnections {
     friend.request = request;
     this.#onion.setFriendRequest(now, key, request);
     if (request && friend.connectedAt !== undefined) {
-      this.#sessions.sendLossless(now, key, encodeLiveFriendRequest(request));
+      this.#sessions.sendLossless(now, key, encodeFriendRequest(LIVE_FRIEND_REQUEST, request));
     }
   }
 
@@ -227,10 +227,9 @@ export class FriendConnections {
     for (const friend of this.#searched.get(keyId(dhtKey)) ?? []) {
       const moved = friend.endpoint !== endpoint;
       friend.endpoint = endpoint;
-      if (friend.connectedAt !== undefined) continue;
-      if (friend.attempting) {
-        if (moved) this.#sessions.setEndpoint(now, friend.key, endpoint);
-      } else if (friend.retryAt === undefined) {
+      if (friend.connectedAt !== undefined || (friend.attempting && moved)) {
+        this.#sessions.setEndpoint(now, friend.key, endpoint); // heeded only if the present path is silent
+      } else if (!friend.attempting && friend.retryAt === undefined) {
         this.#tryConnect(now, friend);
       }
     }
@@ -263,7 +262,7 @@ export class FriendConnections {
     this.#onion.setFriendOnline(now, friend.key, true);
     this.#hooks.onConnected(now, friend.key);
     if (friend.request && friend.connectedAt !== undefined) {
-      this.#sessions.sendLossless(now, friend.key, encodeLiveFriendRequest(friend.request));
+      this.#sessions.sendLossless(now, friend.key, encodeFriendRequest(LIVE_FRIEND_REQUEST, friend.request));
     }
   }
 
@@ -290,7 +289,7 @@ export class FriendConnections {
       case SHARE_RELAYS:
         return; // of use only to a client of TCP relays
       case LIVE_FRIEND_REQUEST: {
-        const request = decodeLiveFriendRequest(data);
+        const request = decodeFriendRequest(LIVE_FRIEND_REQUEST, data);
         if (request) this.#hooks.onFriendRequest(now, friend.key, request.nospam, request.message);
         return;
       }

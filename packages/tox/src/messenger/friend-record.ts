@@ -1,5 +1,5 @@
 import type { PublicKey } from '../crypto/keys.ts';
-import type { Nospam } from '../packet/friend.ts';
+import type { FriendRequestBody, Nospam } from '../packet/friend.ts';
 import type { UserStatus } from './events.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { UserStatus } from './events.ts';
 export interface FriendRecord {
   readonly publicKey: PublicKey;
   /** The request that we still send, until the friend is seen online for the first time. */
-  readonly request?: { readonly nospam: Nospam; readonly message: Uint8Array } | undefined;
+  readonly request?: FriendRequestBody | undefined;
   /** At most 128 bytes. */
   readonly name: Uint8Array;
   /** At most 1007 bytes. */

@@ -4,9 +4,8 @@ import { type KeyId, keyId, type PublicKey, sameBytes } from '../crypto/keys.ts'
 import type { FriendConnectionHooks } from '../friend/friend-connections.ts';
 import { FriendRequests } from '../friend/friend-requests.ts';
 import { MAX_CRYPTO_DATA_SIZE } from '../packet/crypto.ts';
-import type { FriendRequestBody, Nospam } from '../packet/friend.ts';
+import { type FriendRequestBody, MAX_FRIEND_REQUEST_MESSAGE_SIZE, type Nospam } from '../packet/friend.ts';
 import * as packet from '../packet/messenger.ts';
-import { MAX_FRIEND_REQUEST_MESSAGE_SIZE } from '../packet/onion.ts';
 import { CopyPool, toText, toUtf8 } from './bytes.ts';
 import type { Emit, FileNumber, UserStatus } from './events.ts';
 import { type FileOffer, FileTransfers } from './file-transfer.ts';

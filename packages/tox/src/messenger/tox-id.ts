@@ -1,5 +1,5 @@
 import { fromHex, KEY_SIZE, type PublicKey, toHex } from '../crypto/keys.ts';
-import type { Nospam } from '../packet/friend.ts';
+import { NOSPAM_SIZE, type Nospam } from '../packet/friend.ts';
 
 export type { Nospam } from '../packet/friend.ts';
 
@@ -17,7 +17,6 @@ export type ToxIdResult =
   | { readonly ok: false; readonly reason: ToxIdFailure };
 
 export const TOX_ID_SIZE = 38;
-export const NOSPAM_SIZE = 4;
 /** Characters of the two written forms. */
 export const TOX_ID_HEX_LENGTH = 76;
 export const TOX_ID_BASE32_LENGTH = 61;

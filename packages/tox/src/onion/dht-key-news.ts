@@ -1,8 +1,8 @@
 import type { Env, Mono } from '../core/env.ts';
 import { type Nonce, type PublicKey, randomNonce, type SharedKey, sameBytes } from '../crypto/keys.ts';
 import { seal } from '../crypto/sodium.ts';
-import { MAX_SENT_NODES, writeDhtKeyBody } from '../packet/onion.ts';
-import type { PackedNode } from '../wire/packed-node.ts';
+import { writeDhtKeyBody } from '../packet/onion.ts';
+import { MAX_SENT_NODES, type PackedNode } from '../wire/packed-node.ts';
 
 /** An unchanged packet is repeated as it is for this long, so that copies over several ways count once; ms. */
 const REUSE = 2_000;

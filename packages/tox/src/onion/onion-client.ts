@@ -14,23 +14,27 @@ import {
 } from '../crypto/keys.ts';
 import { SharedKeys } from '../crypto/shared-keys.ts';
 import { open, seal, sharedKey } from '../crypto/sodium.ts';
+import { REQUEST_DHT_KEY } from '../packet/dht-request.ts';
+import {
+  decodeFriendRequest,
+  encodeFriendRequest,
+  type FriendRequestBody,
+  MAX_FRIEND_REQUEST_MESSAGE_SIZE,
+  NOSPAM_SIZE,
+  type Nospam,
+} from '../packet/friend.ts';
 import {
   ANNOUNCE_RESPONSE,
   COUNTED_ANNOUNCE_RESPONSE,
   DATA_RESPONSE,
-  type FriendRequestBody,
-  MAX_FRIEND_REQUEST_MESSAGE_SIZE,
-  NOSPAM_SIZE,
   ONION_DATA_DHT_KEY,
   ONION_DATA_FRIEND_REQUEST,
   readAnnounceResponse,
   readDataResponse,
   readDhtKeyBody,
-  readFriendRequestBody,
   readRoutedDhtKey,
   readSignedData,
   writeDataRequest,
-  writeFriendRequestBody,
   writeRoutedDhtKey,
   writeSignedData,
 } from '../packet/onion.ts';
@@ -237,7 +241,7 @@ export class OnionClient {
     if (request) checkRequest(request);
     const friend = this.#friends.get(keyId(publicKey));
     if (!friend) return;
-    friend.request = request && { nospam: request.nospam.slice(), message: request.message.slice() };
+    friend.request = request && { nospam: request.nospam.slice() as Nospam, message: request.message.slice() };
     friend.search.requestChanged(request !== undefined);
     if (friend.online) return;
     friend.search.wake(now);
@@ -309,8 +313,9 @@ export class OnionClient {
     const friend = this.#friends.get(keyId(inner.sender));
     if (plain[0] === ONION_DATA_DHT_KEY && friend) this.#receiveDhtKey(now, friend, plain);
     else if (plain[0] === ONION_DATA_FRIEND_REQUEST && !friend) {
-      const body = readFriendRequestBody(plain);
-      if (body) this.#hooks.onFriendRequest(now, inner.sender.slice() as PublicKey, body.nospam, body.message);
+      const body = decodeFriendRequest(ONION_DATA_FRIEND_REQUEST, plain);
+      if (body)
+        this.#hooks.onFriendRequest(now, inner.sender.slice() as PublicKey, body.nospam.slice(), body.message.slice());
     }
   }
 
@@ -335,7 +340,8 @@ export class OnionClient {
     const key = this.#realShared.get(friend.publicKey);
     if (!friend.request || !key) return;
     const nonce = randomNonce(this.#env);
-    this.#sendData(now, friend, node, dataKey, nonce, seal(key, nonce, writeFriendRequestBody(friend.request)));
+    const plain = encodeFriendRequest(ONION_DATA_FRIEND_REQUEST, friend.request);
+    this.#sendData(now, friend, node, dataKey, nonce, seal(key, nonce, plain));
   }
 
   /** `box` from our real key to the friend's under `nonce`, which the outer box shares. */
@@ -355,7 +361,7 @@ export class OnionClient {
     const news = this.#news(now, friend);
     if (!news) return;
     const data = writeRoutedDhtKey({ sender: this.#deps.realKeys.publicKey, ...news });
-    this.#deps.sendDhtRequest(now, dhtKey, ONION_DATA_DHT_KEY, data);
+    this.#deps.sendDhtRequest(now, dhtKey, REQUEST_DHT_KEY, data);
   }
 
   #news(now: Mono, friend: Friend) {

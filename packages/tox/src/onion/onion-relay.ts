@@ -13,7 +13,6 @@ import {
   COUNTED_ANNOUNCE_RESPONSE,
   DATA_REQUEST,
   MAX_ONION_PACKET_SIZE,
-  MAX_SENT_NODES,
   mayLeaveOnion,
   NOT_STORED,
   ONION_REQUEST_0,
@@ -35,7 +34,7 @@ import {
   writeOnionResponse,
 } from '../packet/onion.ts';
 import { type Endpoint, isLan, isUnicast, sourceOf } from '../wire/endpoint.ts';
-import type { NodeInfo } from '../wire/packed-node.ts';
+import { MAX_SENT_NODES, type NodeInfo } from '../wire/packed-node.ts';
 import { Writer } from '../wire/writer.ts';
 import { ANNOUNCE_ENTRY_LIFETIME, AnnounceStore } from './announce-store.ts';
 import { type Layer, openReturnBlock, sealReturnBlock, unwrapLayer } from './layer.ts';

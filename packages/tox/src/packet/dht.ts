@@ -1,6 +1,12 @@
 import { KEY_SIZE, MAC_SIZE, NONCE_SIZE, type Nonce, type PublicKey, type SharedKey } from '../crypto/keys.ts';
 import { open, sealInto } from '../crypto/sodium.ts';
-import { type NodeInfo, readPackedNode, writePackedNode } from '../wire/packed-node.ts';
+import {
+  MAX_SENT_NODES,
+  type NodeInfo,
+  PACKED_NODE_IP6_SIZE,
+  readPackedNode,
+  writePackedNode,
+} from '../wire/packed-node.ts';
 import { Reader } from '../wire/reader.ts';
 import { Writer } from '../wire/writer.ts';
 
@@ -12,8 +18,6 @@ export const NODES_RESPONSE = 0x04;
 
 /** Opaque: compared, never interpreted. */
 export const REQUEST_ID_SIZE = 8;
-/** spec: Nodes Response carries at most this many nodes. */
-export const MAX_NODES = 4;
 
 const HEADER_SIZE = 1 + KEY_SIZE + NONCE_SIZE;
 const MIN_FRAME_SIZE = HEADER_SIZE + MAC_SIZE;
@@ -23,7 +27,7 @@ const NODES_REQUEST_PLAIN_SIZE = KEY_SIZE + REQUEST_ID_SIZE;
 const PING_SIZE = MIN_FRAME_SIZE + PING_PLAIN_SIZE;
 const NODES_REQUEST_SIZE = MIN_FRAME_SIZE + NODES_REQUEST_PLAIN_SIZE;
 const MIN_NODES_RESPONSE_SIZE = MIN_FRAME_SIZE + 1 + REQUEST_ID_SIZE;
-const MAX_NODES_RESPONSE_SIZE = MIN_NODES_RESPONSE_SIZE + MAX_NODES * 51;
+const MAX_NODES_RESPONSE_SIZE = MIN_NODES_RESPONSE_SIZE + MAX_SENT_NODES * PACKED_NODE_IP6_SIZE;
 
 /**
  * `kind(1) sender's DHT key(32) nonce(24) box`: what kinds 00, 01, 02 and 04 share.
@@ -113,9 +117,9 @@ export interface NodesResponse {
   readonly id: Uint8Array;
 }
 
-/** count(1) packed UDP nodes, id(8). At most `MAX_NODES` nodes. */
+/** count(1) packed UDP nodes, id(8). At most `MAX_SENT_NODES` nodes. */
 export function encodeNodesResponse(response: NodesResponse): Uint8Array {
-  const w = new Writer(1 + MAX_NODES * 51 + REQUEST_ID_SIZE).u8(response.nodes.length);
+  const w = new Writer(1 + MAX_SENT_NODES * PACKED_NODE_IP6_SIZE + REQUEST_ID_SIZE).u8(response.nodes.length);
   for (const node of response.nodes) writePackedNode(w, node);
   return w.bytes(response.id).finish();
 }
@@ -124,7 +128,7 @@ export function encodeNodesResponse(response: NodesResponse): Uint8Array {
 export function decodeNodesResponse(plain: Uint8Array): NodesResponse | undefined {
   const r = new Reader(plain);
   const count = r.u8();
-  if (count > MAX_NODES) r.fail('bad-value');
+  if (count > MAX_SENT_NODES) r.fail('bad-value');
   const nodes: NodeInfo[] = [];
   for (let i = 0; i < count && !r.failure; i++) {
     const node = readPackedNode(r, false);

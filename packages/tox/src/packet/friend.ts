@@ -7,6 +7,9 @@ import { Writer } from '../wire/writer.ts';
  * request must repeat. Changing it makes all handed-out IDs useless for new requests.
  */
 export type Nospam = Uint8Array & { readonly __nospam: true };
+export const NOSPAM_SIZE = 4;
+/** Text of a friend request, bytes of UTF-8: a longer one exceeds what receivers accept through the onion. */
+export const MAX_FRIEND_REQUEST_MESSAGE_SIZE = 921;
 
 // Lossless packets of a friend connection itself (spec: Friend connection).
 
@@ -34,22 +37,24 @@ export function decodeShareRelays(data: Uint8Array): PackedNode[] | undefined {
   return r.done() ? nodes.filter((node) => node.transport === 'tcp') : undefined;
 }
 
-/** A friend request as it stands in the packet: views, not copies. */
+/** A friend request, as it travels through the onion and on a live connection. */
 export interface FriendRequestBody {
   readonly nospam: Nospam;
   /** UTF-8 by custom, at least one byte. */
   readonly message: Uint8Array;
 }
 
-/** Kind, nospam(4), message(1..). */
-export function encodeLiveFriendRequest(request: FriendRequestBody): Uint8Array {
-  return new Writer().u8(LIVE_FRIEND_REQUEST).bytes(request.nospam).bytes(request.message).finish();
+/** Kind (`LIVE_FRIEND_REQUEST` or `ONION_DATA_FRIEND_REQUEST`), nospam(4), message(1..). */
+export function encodeFriendRequest(kind: number, request: FriendRequestBody): Uint8Array {
+  const w = new Writer(1 + NOSPAM_SIZE + request.message.length);
+  return w.u8(kind).bytes(request.nospam).bytes(request.message).finish();
 }
 
-export function decodeLiveFriendRequest(data: Uint8Array): FriendRequestBody | undefined {
+/** Views. */
+export function decodeFriendRequest(kind: number, data: Uint8Array): FriendRequestBody | undefined {
   const r = new Reader(data);
-  r.kind(LIVE_FRIEND_REQUEST);
-  const nospam = r.take<Nospam>(4);
+  r.kind(kind);
+  const nospam = r.take<Nospam>(NOSPAM_SIZE);
   const message = r.rest(1);
   return r.done() ? { nospam, message } : undefined;
 }

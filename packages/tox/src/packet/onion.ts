@@ -1,7 +1,14 @@
-import type { Nonce, PublicKey } from '../crypto/keys.ts';
-import { type PackedNode, readPackedNodes, writePackedNode } from '../wire/packed-node.ts';
+import { KEY_SIZE, MAC_SIZE, NONCE_SIZE, type Nonce, type PublicKey } from '../crypto/keys.ts';
+import {
+  MAX_SENT_NODES,
+  PACKED_NODE_IP6_SIZE,
+  type PackedNode,
+  readPackedNodes,
+  writePackedNode,
+} from '../wire/packed-node.ts';
 import { Reader } from '../wire/reader.ts';
 import { Writer } from '../wire/writer.ts';
+import { REQUEST_DHT_KEY } from './dht-request.ts';
 
 // spec: Onion. First bytes of datagrams.
 export const ONION_REQUEST_0 = 0x80;
@@ -28,21 +35,15 @@ export const ANNOUNCE_REQUEST_SIZE = 177;
 export const ANNOUNCE_RESPONSE_MIN_SIZE = 82;
 export const PING_ID_SIZE = 32;
 export const SENDBACK_SIZE = 8;
-/** Nodes in an announce response or a DHT-key packet. */
-export const MAX_SENT_NODES = 4;
 /** Return block that hop A, B, C leaves: nonce, MAC, address, and the block of the hop before. */
 export const RETURN_1_SIZE = 59;
 export const RETURN_2_SIZE = 118;
 export const RETURN_3_SIZE = 177;
 
 /** First byte of the plain text of onion data, and of a DHT-key packet inside 0x20. */
-export const ONION_DATA_DHT_KEY = 0x9c;
+export const ONION_DATA_DHT_KEY = REQUEST_DHT_KEY;
 export const ONION_DATA_FRIEND_REQUEST = 0x20;
-export const NOSPAM_SIZE = 4;
-/** Text of a friend request: a longer one exceeds what receivers accept in 0x86; UTF-8 bytes. */
-export const MAX_FRIEND_REQUEST_MESSAGE_SIZE = 921;
 
-const MAC_SIZE = 16;
 const RETURN_SIZES: Readonly<Record<number, number>> = {
   [ONION_REQUEST_0]: 0,
   [ONION_REQUEST_1]: RETURN_1_SIZE,
@@ -77,8 +78,8 @@ export function readOnionRequest(data: Uint8Array): OnionRequest | undefined {
   const returnSize = RETURN_SIZES[data[0] ?? 0] ?? 0;
   const r = new Reader(data);
   r.u8();
-  const nonce = r.take<Nonce>(24);
-  const publicKey = r.take<PublicKey>(32);
+  const nonce = r.take<Nonce>(NONCE_SIZE);
+  const publicKey = r.take<PublicKey>(KEY_SIZE);
   const box = r.take(Math.max(r.left - returnSize, MAC_SIZE));
   const returnBlock = r.take(returnSize);
   return r.done() ? { nonce, publicKey, box, returnBlock } : undefined;
@@ -135,14 +136,14 @@ export interface AnnounceRequestPlain {
   readonly sendback: Uint8Array;
 }
 
-const ANNOUNCE_PLAIN_SIZE = PING_ID_SIZE + 32 + 32 + SENDBACK_SIZE;
+const ANNOUNCE_PLAIN_SIZE = PING_ID_SIZE + 2 * KEY_SIZE + SENDBACK_SIZE;
 
 /** Views. `data` is without the return block. Group chat extensions of 0x87 are refused. */
 export function readAnnounceRequest(data: Uint8Array): AnnounceRequest | undefined {
   const r = new Reader(data);
   r.u8();
-  const nonce = r.take<Nonce>(24);
-  const publicKey = r.take<PublicKey>(32);
+  const nonce = r.take<Nonce>(NONCE_SIZE);
+  const publicKey = r.take<PublicKey>(KEY_SIZE);
   const box = r.take(ANNOUNCE_PLAIN_SIZE + MAC_SIZE);
   return r.done() ? { nonce, publicKey, box } : undefined;
 }
@@ -159,8 +160,8 @@ export function writeAnnounceRequest(request: AnnounceRequest): Uint8Array {
 export function readAnnounceRequestPlain(plain: Uint8Array): AnnounceRequestPlain | undefined {
   const r = new Reader(plain);
   const pingId = r.take(PING_ID_SIZE);
-  const searched = r.take<PublicKey>(32);
-  const dataKey = r.take<PublicKey>(32);
+  const searched = r.take<PublicKey>(KEY_SIZE);
+  const dataKey = r.take<PublicKey>(KEY_SIZE);
   const sendback = r.take(SENDBACK_SIZE);
   return r.done() ? { pingId, searched, dataKey, sendback } : undefined;
 }
@@ -200,8 +201,8 @@ export function readAnnounceResponse(data: Uint8Array): AnnounceResponse | undef
   const r = new Reader(data);
   r.u8();
   const sendback = r.take(SENDBACK_SIZE);
-  const nonce = r.take<Nonce>(24);
-  const box = r.rest(1 + 32 + MAC_SIZE, 2 + 32 + MAX_SENT_NODES * 51 + MAC_SIZE);
+  const nonce = r.take<Nonce>(NONCE_SIZE);
+  const box = r.rest(1 + 32 + MAC_SIZE, 2 + 32 + MAX_SENT_NODES * PACKED_NODE_IP6_SIZE + MAC_SIZE);
   return r.done() ? { sendback, nonce, box } : undefined;
 }
 
@@ -227,7 +228,7 @@ export function readAnnounceResponsePlain(plain: Uint8Array, counted: boolean): 
 }
 
 export function writeAnnounceResponsePlain(plain: AnnounceResponsePlain, counted: boolean): Uint8Array {
-  const w = new Writer(33 + plain.nodes.length * 51 + 1).u8(plain.status).bytes(plain.value);
+  const w = new Writer(33 + plain.nodes.length * PACKED_NODE_IP6_SIZE + 1).u8(plain.status).bytes(plain.value);
   if (counted) w.u8(plain.nodes.length);
   for (const node of plain.nodes) writePackedNode(w, node);
   return w.finish();
@@ -247,13 +248,13 @@ export interface DataRequest {
   readonly forwarded: Uint8Array;
 }
 
-const ONION_DATA_OVERHEAD = 24 + 32 + MAC_SIZE;
+const ONION_DATA_OVERHEAD = NONCE_SIZE + KEY_SIZE + MAC_SIZE;
 
 /** Views. `data` is without the return block. */
 export function readDataRequest(data: Uint8Array): DataRequest | undefined {
   const r = new Reader(data);
   r.u8();
-  const destination = r.take<PublicKey>(32);
+  const destination = r.take<PublicKey>(KEY_SIZE);
   const forwarded = r.rest(ONION_DATA_OVERHEAD + 1);
   return r.done() ? { destination, forwarded } : undefined;
 }
@@ -277,8 +278,8 @@ export function readDataResponse(data: Uint8Array): OnionData | undefined {
   if (data.length > MAX_DATA_RESPONSE_SIZE) return undefined;
   const r = new Reader(data);
   r.u8();
-  const nonce = r.take<Nonce>(24);
-  const publicKey = r.take<PublicKey>(32);
+  const nonce = r.take<Nonce>(NONCE_SIZE);
+  const publicKey = r.take<PublicKey>(KEY_SIZE);
   const box = r.rest(MAC_SIZE + 1);
   return r.done() ? { nonce, publicKey, box } : undefined;
 }
@@ -293,7 +294,7 @@ export interface SignedData {
 /** Views. */
 export function readSignedData(plain: Uint8Array): SignedData | undefined {
   const r = new Reader(plain);
-  const sender = r.take<PublicKey>(32);
+  const sender = r.take<PublicKey>(KEY_SIZE);
   const box = r.rest(MAC_SIZE + 1);
   return r.done() ? { sender, box } : undefined;
 }
@@ -310,9 +311,9 @@ export interface RoutedDhtKey extends SignedData {
 /** Views. */
 export function readRoutedDhtKey(data: Uint8Array): RoutedDhtKey | undefined {
   const r = new Reader(data);
-  const sender = r.take<PublicKey>(32);
-  const nonce = r.take<Nonce>(24);
-  const box = r.rest(MAC_SIZE + DHT_KEY_MIN_SIZE, MAC_SIZE + DHT_KEY_MIN_SIZE + MAX_SENT_NODES * 51);
+  const sender = r.take<PublicKey>(KEY_SIZE);
+  const nonce = r.take<Nonce>(NONCE_SIZE);
+  const box = r.rest(MAC_SIZE + DHT_KEY_MIN_SIZE, MAC_SIZE + DHT_KEY_MIN_SIZE + MAX_SENT_NODES * PACKED_NODE_IP6_SIZE);
   return r.done() ? { sender, nonce, box } : undefined;
 }
 
@@ -336,39 +337,16 @@ export function readDhtKeyBody(plain: Uint8Array): DhtKeyBody | undefined {
   const r = new Reader(plain);
   r.kind(ONION_DATA_DHT_KEY);
   const noReplay = r.u64();
-  const dhtKey = r.take<PublicKey>(32).slice() as PublicKey;
+  const dhtKey = r.take<PublicKey>(KEY_SIZE).slice() as PublicKey;
   const nodes = readPackedNodes(r, MAX_SENT_NODES, true);
   return r.done() ? { noReplay, dhtKey, nodes } : undefined;
 }
 
 export function writeDhtKeyBody(body: DhtKeyBody): Uint8Array {
-  const w = new Writer(DHT_KEY_MIN_SIZE + body.nodes.length * 51)
+  const w = new Writer(DHT_KEY_MIN_SIZE + body.nodes.length * PACKED_NODE_IP6_SIZE)
     .u8(ONION_DATA_DHT_KEY)
     .u64(body.noReplay)
     .bytes(body.dhtKey);
   for (const node of body.nodes) writePackedNode(w, node);
   return w.finish();
-}
-
-export interface FriendRequestBody {
-  readonly nospam: Uint8Array;
-  /** UTF-8 as sent, unchecked; at least 1 byte. */
-  readonly message: Uint8Array;
-}
-
-/** Copies. */
-export function readFriendRequestBody(plain: Uint8Array): FriendRequestBody | undefined {
-  const r = new Reader(plain);
-  r.kind(ONION_DATA_FRIEND_REQUEST);
-  const nospam = r.take(NOSPAM_SIZE).slice();
-  const message = r.rest(1).slice();
-  return r.done() ? { nospam, message } : undefined;
-}
-
-export function writeFriendRequestBody(body: FriendRequestBody): Uint8Array {
-  return new Writer(1 + NOSPAM_SIZE + body.message.length)
-    .u8(ONION_DATA_FRIEND_REQUEST)
-    .bytes(body.nospam)
-    .bytes(body.message)
-    .finish();
 }

@@ -22,6 +22,8 @@ const TCP6 = 138;
 
 export const PACKED_NODE_IP4_SIZE = 39;
 export const PACKED_NODE_IP6_SIZE = 51;
+/** spec: `MAX_SENT_NODES`: nodes in any one answer about nodes, and in a DHT-key packet. */
+export const MAX_SENT_NODES = 4;
 /** Fixed form inside onion layers: family, 16 address bytes (IPv4 zero-padded), port. */
 export const ONION_IP_PORT_SIZE = 19;
 

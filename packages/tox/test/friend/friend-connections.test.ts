@@ -5,7 +5,7 @@ import { generateKeyPair, keyId, type PublicKey, toHex } from '../../src/crypto/
 import { FriendConnections } from '../../src/friend/friend-connections.ts';
 import {
   ALIVE,
-  encodeLiveFriendRequest,
+  encodeFriendRequest,
   encodeShareRelays,
   type FriendRequestBody,
   LIVE_FRIEND_REQUEST,
@@ -342,7 +342,7 @@ test('a friend request goes by the onion, and by the connection once there is on
 test('a live friend request is handed up, its own packets are not, all else is', () => {
   const rig = new Rig();
   rig.connect();
-  const request = encodeLiveFriendRequest({ nospam: Uint8Array.of(1, 2, 3, 4) as Nospam, message: Uint8Array.of(65) });
+  const request = encodeFriendRequest(LIVE_FRIEND_REQUEST, { nospam: Uint8Array.of(1, 2, 3, 4) as Nospam, message: Uint8Array.of(65) });
   const relays = encodeShareRelays([{ publicKey: newKey(), endpoint: HOME, transport: 'tcp' }]);
   for (const data of [request, request.subarray(0, 5), relays, Uint8Array.of(ALIVE), Uint8Array.of(64, 65)]) {
     rig.connections.onLossless(0, rig.friend, data);

@@ -9,6 +9,7 @@ import {
 } from '../../src/crypto/keys.ts';
 import { seal } from '../../src/crypto/sodium.ts';
 import { openReturnBlock, unwrapLayer, wrapLayer } from '../../src/onion/layer.ts';
+import { decodeFriendRequest, encodeFriendRequest } from '../../src/packet/friend.ts';
 import {
   ANNOUNCE_REQUEST,
   ANNOUNCE_REQUEST_SIZE,
@@ -17,6 +18,7 @@ import {
   DATA_REQUEST,
   DATA_RESPONSE,
   NOT_STORED,
+  ONION_DATA_FRIEND_REQUEST,
   ONION_REQUEST_0,
   ONION_REQUEST_1,
   ONION_REQUEST_2,
@@ -31,7 +33,6 @@ import {
   readDataRequest,
   readDataResponse,
   readDhtKeyBody,
-  readFriendRequestBody,
   readOnionRequest,
   readOnionResponse,
   readSignedData,
@@ -43,7 +44,6 @@ import {
   writeDataRequest,
   writeDataResponse,
   writeDhtKeyBody,
-  writeFriendRequestBody,
   writeOnionRequest,
   writeOnionResponse,
   writeSignedData,
@@ -213,10 +213,10 @@ function onionData(name: 'friendRequest' | 'dhtKey'): Uint8Array {
 
 test('a friend request (85, 86) holds the nospam and the text', () => {
   const plain = onionData('friendRequest');
-  const body = readFriendRequestBody(plain)!;
+  const body = decodeFriendRequest(ONION_DATA_FRIEND_REQUEST, plain)!;
   assert.equal(hex(body.nospam), network.node('bob').toxId.slice(64, 72));
   assert.equal(utf8(body.message), 'Hello Bob, it is Alice');
-  assert.deepEqual(writeFriendRequestBody(body), plain);
+  assert.deepEqual(encodeFriendRequest(ONION_DATA_FRIEND_REQUEST, body), plain);
 });
 
 test('a DHT-key packet (85, 86) holds the time, the DHT key and nodes near it', () => {

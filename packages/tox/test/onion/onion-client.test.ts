@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { generateKeyPair, type KeyPair, type PublicKey, randomNonce, sameBytes } from '../../src/crypto/keys.ts';
 import { seal, sharedKey } from '../../src/crypto/sodium.ts';
+import type { Nospam } from '../../src/packet/friend.ts';
 import * as packet from '../../src/packet/onion.ts';
 import { testEnv } from '../../src/testing/index.ts';
 import { network, type OnionPeer } from './network.ts';
@@ -194,7 +195,7 @@ test('a request of a wrong length is refused before it is sent', () => {
   const { world, a, b } = trio(20);
   const set = (nospam: number, message: number) => () =>
     a.client.setFriendRequest(world.now, b.realKeys.publicKey, {
-      nospam: new Uint8Array(nospam),
+      nospam: new Uint8Array(nospam) as Uint8Array as Nospam,
       message: new Uint8Array(message),
     });
   assert.throws(set(3, 10), RangeError);
@@ -208,7 +209,10 @@ test('a friend request of the largest size arrives', () => {
   const message = new Uint8Array(921).fill(0x61);
   world.poke(a.at, () => {
     a.client.addFriend(world.now, b.realKeys.publicKey);
-    a.client.setFriendRequest(world.now, b.realKeys.publicKey, { nospam: new Uint8Array(4), message });
+    a.client.setFriendRequest(world.now, b.realKeys.publicKey, {
+      nospam: new Uint8Array(4) as Uint8Array as Nospam,
+      message,
+    });
   });
   world.runUntil(() => b.notices.length > 0, 2000, 'request');
   const notice = b.notices[0]!;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toHex } from '../../src/crypto/keys.ts';
+import type { Nospam } from '../../src/packet/friend.ts';
 import { network, type OnionPeer } from './network.ts';
 
 const text = (s: string) => new TextEncoder().encode(s);
@@ -47,7 +48,7 @@ test('a friend request reaches a stranger, and stops when it is cleared', () => 
   const [hub, a, b] = peers as [OnionPeer, OnionPeer, OnionPeer];
   hub.known.push(a.info, b.info);
   for (const me of [a, b]) world.poke(me.at, () => me.meet(world.now, hub));
-  const request = { nospam: Uint8Array.of(1, 2, 3, 4), message: text('hello') };
+  const request = { nospam: Uint8Array.of(1, 2, 3, 4) as Uint8Array as Nospam, message: text('hello') };
   world.poke(a.at, () => {
     a.client.addFriend(world.now, b.realKeys.publicKey);
     a.client.setFriendRequest(world.now, b.realKeys.publicKey, request);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { generateKeyPair } from '../../src/crypto/keys.ts';
-import { decodeLiveFriendRequest, decodeShareRelays, encodeShareRelays } from '../../src/packet/friend.ts';
+import { decodeFriendRequest, decodeShareRelays, encodeShareRelays } from '../../src/packet/friend.ts';
 import { testEnv } from '../../src/testing/test-env.ts';
 import { endpoint } from '../../src/wire/endpoint.ts';
 import type { PackedNode } from '../../src/wire/packed-node.ts';
@@ -36,13 +36,13 @@ test('nodes that are no relays are left out, and cut or overlong lists are refus
 
 test('a live friend request needs nospam and a text, and no bytes make a decoder throw', () => {
   for (let length = 0; length < 6; length++) {
-    assert.equal(decodeLiveFriendRequest(new Uint8Array(length).fill(18)), undefined);
+    assert.equal(decodeFriendRequest(18, new Uint8Array(length).fill(18)), undefined);
   }
-  assert.equal(decodeLiveFriendRequest(new Uint8Array(6).fill(18))?.message.length, 1);
+  assert.equal(decodeFriendRequest(18, new Uint8Array(6).fill(18))?.message.length, 1);
   fc.assert(
     fc.property(fc.constantFrom(17, 18), fc.uint8Array({ maxLength: 200 }), (id, rest) => {
       decodeShareRelays(Uint8Array.of(id, ...rest));
-      decodeLiveFriendRequest(Uint8Array.of(id, ...rest));
+      decodeFriendRequest(18, Uint8Array.of(id, ...rest));
     }),
   );
 });

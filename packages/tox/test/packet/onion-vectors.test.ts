@@ -6,6 +6,7 @@ import { SharedKeys } from '../../src/crypto/shared-keys.ts';
 import { open, sharedKey } from '../../src/crypto/sodium.ts';
 import { openReturnBlock, unwrapLayer, wrapLayer } from '../../src/onion/layer.ts';
 import { OnionRelay } from '../../src/onion/onion-relay.ts';
+import { decodeFriendRequest, encodeFriendRequest } from '../../src/packet/friend.ts';
 import * as packet from '../../src/packet/onion.ts';
 import { testEnv } from '../../src/testing/index.ts';
 import { type Endpoint, endpoint } from '../../src/wire/endpoint.ts';
@@ -159,10 +160,10 @@ test('a friend request and a DHT-key packet of c-toxcore reach their plain text'
     const secret = bytes<SecretKey>(vectors.nodes[receiver!]!.realSecret);
     const plain = open(sharedKey(signed.sender, secret)!, outer.nonce as Nonce, signed.box)!;
     if (name === 'friendRequest') {
-      const body = packet.readFriendRequestBody(plain)!;
+      const body = decodeFriendRequest(packet.ONION_DATA_FRIEND_REQUEST, plain)!;
       assert.equal(hex(body.nospam), vectors.nodes[receiver!]!.toxId.slice(64, 72));
       assert.ok(body.message.length > 0);
-      assert.equal(hex(packet.writeFriendRequestBody(body)), hex(plain));
+      assert.equal(hex(encodeFriendRequest(packet.ONION_DATA_FRIEND_REQUEST, body)), hex(plain));
     } else {
       const body = packet.readDhtKeyBody(plain)!;
       assert.equal(hex(body.dhtKey), vectors.nodes.alice!.dhtKey);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Nonce, PublicKey } from '../../src/crypto/keys.ts';
+import { decodeFriendRequest } from '../../src/packet/friend.ts';
 import * as packet from '../../src/packet/onion.ts';
 import { endpointFromBytes } from '../../src/wire/endpoint.ts';
 import type { PackedNode } from '../../src/wire/packed-node.ts';
@@ -89,7 +90,7 @@ test('no bytes make a reader throw', () => {
     packet.readSignedData,
     packet.readRoutedDhtKey,
     packet.readDhtKeyBody,
-    packet.readFriendRequestBody,
+    (data: Uint8Array) => decodeFriendRequest(packet.ONION_DATA_FRIEND_REQUEST, data),
   ];
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 400 }), (data) => {
