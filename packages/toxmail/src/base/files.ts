@@ -51,12 +51,13 @@ export const FOLDER_MODE = 0o700;
 const FLAGS: Record<OpenMode, string> = { read: 'r', create: 'wx+', update: 'r+' };
 
 /**
- * Bytes up to which reads and writes are done on the spot, as is giving names to files. They end in the system's
+ * Bytes up to which reads and writes are done on the spot, as is opening and renaming. They end in the system's
  * cache within microseconds; a trip through the thread pool costs ten times as much, and a mail needs a dozen of them.
- * What has to wait for the disk (syncs, large pieces, removing, long folders) goes through the pool.
+ * What has to wait for the disk (syncs, large pieces, new and removed files, long folders) goes through the pool.
  */
 const ON_THE_SPOT = 32 * 1024;
 
+const openLater = promisify<string, string, number, number>(fs.open);
 const readLater = promisify(fs.read);
 const writeLater = promisify(fs.write);
 const syncLater = promisify(fs.fdatasync);
@@ -64,7 +65,9 @@ const syncFolderLater = promisify(fs.fsync);
 
 export const realFiles: FileSystem = {
   async open(path, mode) {
-    const fd = fs.openSync(path, FLAGS[mode], FILE_MODE);
+    // A new file waits for the journal while others are being synced.
+    const fd =
+      mode === 'create' ? await openLater(path, FLAGS.create, FILE_MODE) : fs.openSync(path, FLAGS[mode]);
     return {
       async read(into, position) {
         let done = 0;

@@ -51,6 +51,12 @@ export class Connection extends SMTPConnection {
 
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     const own = typeof data === 'string' && /^[245]\.\d{1,3}\.\d{1,3} /.test(data);
+    // Replies to commands that came in one piece go in one piece.
+    const socket = this._socket;
+    if (socket && socket.writableCorked === 0) {
+      socket.cork();
+      process.nextTick(() => socket.uncork());
+    }
     super.send(code, data, own ? false : context);
   }
 }
@@ -58,6 +64,7 @@ export class Connection extends SMTPConnection {
 /** What `SMTPServer.connect` does, with our kind of connection. */
 export function connectWithOwnCodes(server: SMTPServer): void {
   server.connect = (socket, options) => {
+    socket.setNoDelay();
     const connection = new Connection(server, socket, options);
     server.connections.add(connection);
     connection.on('error', (error: Error) => server.emit('error', error));
