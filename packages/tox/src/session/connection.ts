@@ -199,48 +199,19 @@ export class Connection implements PacketSink {
     return this.#owner.opener.open(this.#shared, nonces.candidate(low16), packet) !== undefined;
   }
 
-  handleData(now: Mono, packet: Uint8Array): void {
+  /** False if the packet does not open, or was used before. */
+  handleData(now: Mono, packet: Uint8Array): boolean {
     const low16 = cryptoDataNonce(packet);
     const nonces = this.#receivedNonce;
     const transmitter = this.#transmitter;
-    if (low16 === undefined || !nonces || !transmitter || !this.#shared || nonces.seen(low16)) return;
+    if (low16 === undefined || !nonces || !transmitter || !this.#shared || nonces.seen(low16)) return false;
     const opener = this.#owner.opener;
     const data = opener.open(this.#shared, nonces.candidate(low16), packet);
-    if (!data) return;
-    const { bufferStart, number } = opener;
+    if (!data) return false;
     nonces.accept(low16);
     this.heardAt = now;
-    const id = data[0]!;
-    if (id === PACKET_KILL) {
-      this.discard();
-      this.#owner.ended(now, this);
-      return;
-    }
-    const before = transmitter.firstUnacknowledged;
-    if (!transmitter.acknowledge(now, bufferStart)) return;
-    if (this.state === 'not-confirmed') {
-      this.state = 'established';
-      this.#repeated = undefined;
-      this.#repeatAt = Number.POSITIVE_INFINITY;
-      this.#owner.established(now, this);
-      if (this.#ended()) return;
-    }
-    if (id === PACKET_REQUEST) {
-      transmitter.request(now, bufferStart, data);
-      this.#extend(now, number);
-    } else if (id >= FIRST_LOSSLESS && id < FIRST_LOSSY) {
-      this.#handleLossless(now, number, data);
-    } else if (id >= FIRST_LOSSY && id <= LAST_LOSSY) {
-      this.#extend(now, number);
-      this.#owner.lossy(now, this, data);
-    }
-    if (this.#ended()) return;
-    const after = transmitter.firstUnacknowledged;
-    if (after !== before) this.#owner.acknowledged(now, this, after);
-    if (this.#ended()) return;
-    transmitter.endAck(now);
-    if (transmitter.takeWritable()) this.#owner.writable(now, this);
-    if (!this.#ended()) this.#schedule();
+    this.#handlePlain(now, transmitter, opener.bufferStart, opener.number, data);
+    return true;
   }
 
   /** Id and body of one lossless packet; `bulk` ones are refused while there is no room. */
@@ -315,6 +286,40 @@ export class Connection implements PacketSink {
       this.#requestAt = now + this.#gapRepeat;
       this.#gapRepeat = Math.min(MAX_GAP_REPEAT, this.#gapRepeat * 2);
     }
+  }
+
+  #handlePlain(now: Mono, transmitter: Transmitter, bufferStart: number, number: number, data: Uint8Array): void {
+    const id = data[0]!;
+    if (id === PACKET_KILL) {
+      this.discard();
+      this.#owner.ended(now, this);
+      return;
+    }
+    const before = transmitter.firstUnacknowledged;
+    if (!transmitter.acknowledge(now, bufferStart)) return;
+    if (this.state === 'not-confirmed') {
+      this.state = 'established';
+      this.#repeated = undefined;
+      this.#repeatAt = Number.POSITIVE_INFINITY;
+      this.#owner.established(now, this);
+      if (this.#ended()) return;
+    }
+    if (id === PACKET_REQUEST) {
+      transmitter.request(now, bufferStart, data);
+      this.#extend(now, number);
+    } else if (id >= FIRST_LOSSLESS && id < FIRST_LOSSY) {
+      this.#handleLossless(now, number, data);
+    } else if (id >= FIRST_LOSSY && id <= LAST_LOSSY) {
+      this.#extend(now, number);
+      this.#owner.lossy(now, this, data);
+    }
+    if (this.#ended()) return;
+    const after = transmitter.firstUnacknowledged;
+    if (after !== before) this.#owner.acknowledged(now, this, after);
+    if (this.#ended()) return;
+    transmitter.endAck(now);
+    if (transmitter.takeWritable()) this.#owner.writable(now, this);
+    if (!this.#ended()) this.#schedule();
   }
 
   #handleLossless(now: Mono, number: number, data: Uint8Array): void {

@@ -128,7 +128,7 @@ export class NetCrypto {
   handle(now: Mono, from: Endpoint, data: Uint8Array): boolean {
     switch (data[0]) {
       case CRYPTO_DATA:
-        (this.#byChannel.get(from) ?? this.#moved(now, from, data))?.handleData(now, data);
+        this.#handleData(now, from, data);
         return true;
       case COOKIE_REQUEST:
         this.#answerCookieRequest(now, from, data);
@@ -246,7 +246,7 @@ export class NetCrypto {
     if (old && (old.knowsHandshake(content) || cookie.issued < old.cookieIssued)) return; // a repeat or a replay
     if (old?.state === 'established' && cookie.issued === old.cookieIssued) return;
     if (old && old.state !== 'established' && sameBytes(old.dhtKey, cookie.dhtKey)) {
-      this.#setChannel(now, old, from, true);
+      this.#answerAt(now, old, from);
       old.acceptHandshake(now, content, cookie.issued);
       return;
     }
@@ -258,11 +258,30 @@ export class NetCrypto {
     const wasEstablished = old?.state === 'established';
     if (old) this.#forget(old);
     const connection = this.#add(cookie.realKey, cookie.dhtKey);
-    this.#setChannel(now, connection, from, true);
+    this.#answerAt(now, connection, from);
     connection.acceptHandshake(now, content, cookie.issued);
     if (!old || !sameBytes(old.dhtKey, cookie.dhtKey)) this.#hooks.onDhtKey(now, connection.realKey, cookie.dhtKey);
     old?.discard();
     if (wasEstablished) this.#hooks.onClosed(now, connection.realKey);
+  }
+
+  #handleData(now: Mono, from: Channel, data: Uint8Array): void {
+    const user = this.#byChannel.get(from);
+    if (user?.handleData(now, data)) return;
+    const other = this.#successor(from, data) ?? (user ? undefined : this.#moved(now, from, data));
+    if (!other) return;
+    this.#setChannel(now, other, from, true);
+    other.handleData(now, data);
+  }
+
+  /** A new session whose handshake came from a channel in use: the first data packet proves that it is there. */
+  #successor(from: Channel, data: Uint8Array): Connection | undefined {
+    for (const connection of this.#byKey.values()) {
+      if (connection.state === 'not-confirmed' && connection.channel === from && connection.opens(data)) {
+        return connection;
+      }
+    }
+    return undefined;
   }
 
   /**
@@ -276,7 +295,6 @@ export class NetCrypto {
       if (connection.state !== 'established' || silence(now, connection) < MOVE_AFTER) continue;
       if (!connection.opens(data)) continue;
       this.#env.log('session.moved');
-      this.#setChannel(now, connection, from, true);
       return connection;
     }
     return undefined;
@@ -288,16 +306,35 @@ export class NetCrypto {
     return connection;
   }
 
-  /** `proven`: a handshake came from there, so whoever used the channel before is gone. */
+  /** `proven`: a data packet came from there, so whoever used the channel before is gone. */
   #setChannel(now: Mono, connection: Connection, channel: Channel, proven: boolean): void {
     const user = this.#byChannel.get(channel);
     if (user && user !== connection) {
       if (user.state === 'established' && !proven) return;
       user.channel = undefined;
     }
-    if (connection.channel !== undefined) this.#byChannel.delete(connection.channel);
+    this.#leaveChannel(connection);
     this.#byChannel.set(channel, connection);
     connection.setChannel(now, channel);
+  }
+
+  /**
+   * A handshake came from there. Its source may be forged, so an established session keeps the
+   * channel until a data packet decides.
+   */
+  #answerAt(now: Mono, connection: Connection, channel: Channel): void {
+    const user = this.#byChannel.get(channel);
+    if (user === undefined || user === connection || user.state !== 'established') {
+      this.#setChannel(now, connection, channel, false);
+      return;
+    }
+    this.#leaveChannel(connection);
+    connection.setChannel(now, channel);
+  }
+
+  #leaveChannel(connection: Connection): void {
+    const { channel } = connection;
+    if (channel !== undefined && this.#byChannel.get(channel) === connection) this.#byChannel.delete(channel);
   }
 
   #drop(connection: Connection): void {
@@ -308,8 +345,7 @@ export class NetCrypto {
   #forget(connection: Connection): void {
     const id = keyId(connection.realKey);
     if (this.#byKey.get(id) === connection) this.#byKey.delete(id);
-    const { channel } = connection;
-    if (channel !== undefined && this.#byChannel.get(channel) === connection) this.#byChannel.delete(channel);
+    this.#leaveChannel(connection);
   }
 
   #makeOwner(): ConnectionOwner {

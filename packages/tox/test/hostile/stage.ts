@@ -49,7 +49,7 @@ export class Stage {
         this.sent++;
         this.sentBytes += data.length;
       }
-      if (this.#record) this.captured.push({ from, to, data: data.slice() });
+      if (this.#record) this.captured.push({ from, to, data: Uint8Array.from(data) });
     };
   }
 
