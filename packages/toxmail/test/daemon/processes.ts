@@ -5,10 +5,10 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createTransport } from 'nodemailer';
+import { createTransport, type SendMailOptions } from 'nodemailer';
+import { askDaemon } from '../../src/cli/control-client.ts';
 
 export const BIN = fileURLToPath(new URL('../../bin/toxmail.mjs', import.meta.url));
 
@@ -18,8 +18,13 @@ export interface Outcome {
   stderr: string;
 }
 
+/** What is started is ended with it: a test, or with node:test's own `after` the whole file. */
+export interface Scope {
+  after(end: () => void): void;
+}
+
 /** A folder that is gone after the test. */
-export function scratch(t: TestContext): string {
+export function scratch(t: Scope): string {
   const path = mkdtempSync(join(tmpdir(), 'toxmail-process-'));
   t.after(() => rmSync(path, { recursive: true, force: true }));
   return path;
@@ -47,8 +52,14 @@ export async function json(dataDir: string, ...args: string[]): Promise<any> {
   return JSON.parse(stdout);
 }
 
+/** The same by the control socket, without a process: for asking again and again. Undefined while none answers. */
+// biome-ignore lint/suspicious/noExplicitAny: tests look into many shapes
+export async function ask(dataDir: string, command: string, args: Record<string, unknown> = {}): Promise<any> {
+  return (await askDaemon(dataDir, { command, args }))?.result;
+}
+
 /** Starts a command that keeps running; resolves with its first line of output. Killed after the test. */
-export async function launch(t: TestContext, ...args: string[]): Promise<{ child: ChildProcess; line: string }> {
+export async function launch(t: Scope, ...args: string[]): Promise<{ child: ChildProcess; line: string }> {
   const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   t.after(() => child.kill('SIGKILL'));
   const line = await new Promise<string>((resolve, reject) => {
@@ -85,8 +96,31 @@ export interface Person {
   pop3: { host: string; port: number };
 }
 
+/** Two people whose daemons found each other by Tox ID alone, through a bootstrap node of their own. */
+export async function friends(t: Scope): Promise<{ ann: Person; bob: Person; bootstrap: string }> {
+  const folder = scratch(t);
+  const { line } = await launch(t, 'bootstrap', '--data', join(folder, 'bootstrap'), '--udp-port', '0');
+  const bootstrap = line.replace(/^.*(:\d+:[0-9A-F]{64})$/, '127.0.0.1$1');
+  const [ann, bob] = await Promise.all([person(t, folder, 'ann', bootstrap), person(t, folder, 'bob', bootstrap)]);
+  await json(ann.data, 'contact', 'add', 'bob', bob.address);
+  await json(bob.data, 'contact', 'add', 'ann', ann.address);
+  await until('both are online', async () => (await isOnline(ann)) && (await isOnline(bob)));
+  return { ann, bob, bootstrap };
+}
+
+export async function isOnline(of: Person): Promise<boolean> {
+  const [contact] = (await ask(of.data, 'contact list')) ?? [];
+  return contact?.online ?? false;
+}
+
+/** All that this person sent has arrived, as far as their daemon knows. */
+export async function isDelivered(of: Person): Promise<boolean> {
+  const queue: { state: string }[] | undefined = await ask(of.data, 'queue list');
+  return queue?.every((each) => each.state === 'delivered') ?? false;
+}
+
 /** An account in a data folder of its own, and the daemon on it. */
-export async function person(t: TestContext, folder: string, name: string, bootstrap: string): Promise<Person> {
+export async function person(t: Scope, folder: string, name: string, bootstrap: string): Promise<Person> {
   const data = join(folder, name);
   const { password, address } = await json(data, 'account', 'add', name);
   const someone = { name, data, password, address };
@@ -94,32 +128,27 @@ export async function person(t: TestContext, folder: string, name: string, boots
 }
 
 export async function run(
-  t: TestContext,
+  t: Scope,
   data: string,
   bootstrap: string,
 ): Promise<Pick<Person, 'daemon' | 'smtp' | 'pop3'>> {
   const ports = ['--smtp-port', '0', '--pop3-port', '0', '--udp-port', '0'];
   const { child } = await launch(t, 'run', '--data', data, ...ports, '--bootstrap', bootstrap);
-  const { listeners } = await json(data, 'status');
+  const { listeners } = await until('the daemon answers', () => ask(data, 'status'));
   return { daemon: child, smtp: listeners.smtp, pop3: listeners.pop3 };
 }
 
 /** Hands in a mail; resolves with the server's last reply. */
-export async function send(from: Person, to: string, subject: string, content: Buffer): Promise<string> {
-  const smtp = createTransport({
-    ...from.smtp,
-    ignoreTLS: true,
-    auth: { user: from.name, pass: from.password },
-  });
+export function send(from: Person, to: string, subject: string, content: Buffer): Promise<string> {
+  const attachments = [{ filename: 'a.bin', content }];
+  return sendMail(from, { from: `${from.name}@tox`, to, subject, text: 'see attachment', attachments });
+}
+
+export async function sendMail(from: Person, mail: SendMailOptions): Promise<string> {
+  const auth = { user: from.name, pass: from.password };
+  const smtp = createTransport({ ...from.smtp, ignoreTLS: true, auth });
   try {
-    const { response } = await smtp.sendMail({
-      from: `${from.name}@tox`,
-      to,
-      subject,
-      text: 'see attachment',
-      attachments: [{ filename: 'a.bin', content }],
-    });
-    return response;
+    return (await smtp.sendMail(mail)).response;
   } finally {
     smtp.close();
   }

@@ -1,31 +1,22 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { fetchMail, json, launch, type Person, person, run, scratch, send, stop, toxmail, until } from './processes.ts';
-
-interface Pair {
-  ann: Person;
-  bob: Person;
-  bootstrap: string;
-}
-
-/** Two people whose daemons found each other by Tox ID alone, through a bootstrap node of their own. */
-async function friends(t: TestContext): Promise<Pair> {
-  const folder = scratch(t);
-  const { line } = await launch(t, 'bootstrap', '--data', join(folder, 'bootstrap'), '--udp-port', '0');
-  const bootstrap = line.replace(/^.*(:\d+:[0-9A-F]{64})$/, '127.0.0.1$1');
-  const [ann, bob] = await Promise.all([person(t, folder, 'ann', bootstrap), person(t, folder, 'bob', bootstrap)]);
-  await json(ann.data, 'contact', 'add', 'bob', bob.address);
-  await json(bob.data, 'contact', 'add', 'ann', ann.address);
-  await until('both are online', async () => (await isOnline(ann)) && (await isOnline(bob)));
-  return { ann, bob, bootstrap };
-}
-
-async function isOnline(of: Person): Promise<boolean> {
-  const [contact] = await json(of.data, 'contact', 'list');
-  return contact.online;
-}
+import { test } from 'node:test';
+import {
+  fetchMail,
+  friends,
+  isDelivered,
+  isOnline,
+  json,
+  launch,
+  person,
+  run,
+  scratch,
+  send,
+  stop,
+  toxmail,
+  until,
+} from './processes.ts';
 
 const subjects = (mails: string[]): (string | undefined)[] => mails.map((mail) => /^Subject: (.*)\r$/m.exec(mail)?.[1]);
 
@@ -54,9 +45,7 @@ test('a mail goes from one daemon to another, also when the other was stopped me
     return mails.length > 1 && mails;
   });
   assert.deepEqual(subjects(both), ['online', 'while away']);
-  await until('delivered', async () =>
-    (await json(ann.data, 'queue')).every((each: { state: string }) => each.state === 'delivered'),
-  );
+  await until('delivered', () => isDelivered(ann));
 });
 
 test('a sender that is killed right after the 250 loses nothing and sends once', async (t) => {
@@ -64,9 +53,7 @@ test('a sender that is killed right after the 250 loses nothing and sends once',
   await send(ann, 'bob@tox', 'before the kill', randomBytes(2_000_000));
   await stop(ann.daemon, 'SIGKILL');
   Object.assign(ann, await run(t, ann.data, bootstrap));
-  await until('delivered', async () =>
-    (await json(ann.data, 'queue')).every((each: { state: string }) => each.state === 'delivered'),
-  );
+  await until('delivered', () => isDelivered(ann));
   assert.deepEqual(subjects(await fetchMail(bob)), ['before the kill']);
 });
 
