@@ -110,10 +110,14 @@ export class Contacts {
     this.#db.prepare(sql).run(account, publicKey.toUpperCase());
   }
 
-  /** Notes that the contact is or was online just now. */
-  touch(account: string, publicKey: string): void {
+  /**
+   * Notes that the contact is or was online just now. Resolves when that is written, a little later: a peer decides how
+   * often it comes and goes, so it must not cost a commit each time.
+   */
+  async touch(account: string, publicKey: string): Promise<void> {
     const sql = 'UPDATE contacts SET last_seen = ? WHERE account = ? AND public_key = ?';
-    this.#db.prepare(sql).run(this.#clock.unixMs(), account, publicKey.toUpperCase());
+    const now = this.#clock.unixMs();
+    await this.#db.later(() => this.#db.prepare(sql).run(now, account, publicKey.toUpperCase()));
   }
 
   /** Where mail of `account` to this address goes; a status for RCPT if nowhere. */

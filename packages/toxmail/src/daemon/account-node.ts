@@ -99,7 +99,7 @@ export class AccountNode implements Link {
     this.#save();
     await this.#saving;
     await this.#peer?.close();
-    for (const key of this.#online) this.#folder.contacts.touch(this.account, key);
+    for (const key of this.#online) this.#touch(key);
     this.#online.clear();
   }
 
@@ -116,11 +116,10 @@ export class AccountNode implements Link {
 
   #onConnection(publicKey: string, online: boolean): void {
     if (online === this.#online.has(publicKey)) return;
-    const { contacts } = this.#folder;
-    contacts.touch(this.account, publicKey);
+    this.#touch(publicKey);
     if (online) {
       this.#online.add(publicKey);
-      contacts.confirm(this.account, publicKey);
+      this.#folder.contacts.confirm(this.account, publicKey);
       this.#save(); // where the friend was met: a crash of ours costs no search
       this.handlers.online(publicKey);
       this.#hooks.peerOnline(this.account, publicKey);
@@ -128,6 +127,12 @@ export class AccountNode implements Link {
       this.#online.delete(publicKey);
       this.#tellOffline(publicKey);
     }
+  }
+
+  #touch(publicKey: string): void {
+    this.#folder.contacts
+      .touch(this.account, publicKey)
+      .catch((error: unknown) => this.#log.warn('contact.not-noted', { error: errorField(error) }));
   }
 
   #tellOffline(publicKey: string): void {

@@ -59,18 +59,24 @@ export function replaceMailboxes(
   value: string,
   replace: (mailbox: FoundMailbox, text: string) => string | undefined,
 ): string {
-  let out = '';
+  const out: string[] = [];
   let from = 0;
+  let line = 0; // length of the last one
+  const add = (text: string): void => {
+    const lf = text.lastIndexOf('\n');
+    line = lf < 0 ? line + text.length : text.length - lf - 1;
+    out.push(text);
+  };
   for (const mailbox of findMailboxes(value)) {
     const text = value.slice(mailbox.start, mailbox.end);
     const gap = value.slice(from, mailbox.start);
     const fresh = replace(mailbox, text) ?? text;
-    const line = out.length - (out.lastIndexOf('\n') + 1);
     const fold = from > 0 && !gap.includes('\n') && line + gap.length + fresh.length > FOLD_AT;
-    out += fold ? `${gap.trimEnd()}\r\n ${fresh}` : gap + fresh;
+    add(fold ? `${gap.trimEnd()}\r\n ${fresh}` : gap + fresh);
     from = mailbox.end;
   }
-  return out + value.slice(from);
+  add(value.slice(from));
+  return out.join('');
 }
 
 const FOLD_AT = 78;

@@ -37,7 +37,8 @@ export interface Arrival {
  * are none), the proven sender as From, and known people under the recipient's names. What the sender claimed in From
  * stays in X-Toxmail-Claimed-From if it is somebody else. The result ends with the empty line.
  */
-export function arrivalHeader(section: CutMail['header'], arrival: Arrival): Buffer {
+export function arrivalHeader(section: CutMail['header'], given: Arrival): Buffer {
+  const arrival = { ...given, book: bounded(given.book) };
   const fields: HeaderField[] = [...trace(arrival)];
   let claimed: string | undefined;
   let from = false;
@@ -65,6 +66,18 @@ export function arrivalHeader(section: CutMail['header'], arrival: Arrival): Buf
 export function displayAddress(who: { readonly name: string; readonly address: string }): string {
   return `${phrase(who.name)} <${who.address}>`;
 }
+
+/** Each look-up asks the database, and a hostile header can hold 65,000 addresses. */
+function bounded(book: AddressBook): AddressBook {
+  let left = LOOK_UPS_MAX;
+  return {
+    contact: (key) => book.contact(key),
+    lookUp: (address) => (left-- > 0 ? book.lookUp(address) : undefined),
+  };
+}
+
+/** Ours; RFC 5321 §4.5.3.1.8 asks for 100 recipients. Further addresses stay as the sender wrote them. */
+const LOOK_UPS_MAX = 1_000;
 
 /** These say who sends, which only the session can say. */
 const SENDER_FIELDS = new Set(['resent-from']);

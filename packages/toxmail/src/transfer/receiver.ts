@@ -9,6 +9,10 @@ import { diskStatus, transferStatus } from './outcome.ts';
 import type { Cancel, Data, Offer } from './packets.ts';
 import type { SessionPort } from './sender.ts';
 
+/** Data packets below this are put together in chunks of this size, in bytes. Honest mails have at most one such. */
+const TINY = 512;
+const SHARED = 4_096;
+
 interface Incoming extends IncomingMail {
   readonly stream: number;
   readonly eager: boolean;
@@ -153,7 +157,11 @@ export class Receiver {
     }
     t.arrived += data.length;
     t.lastData = this.#inbox.mono();
-    t.chunks.push(Buffer.from(data)); // the packet is only lent
+    const last = t.chunks.length - 1;
+    // The packet is only lent. Tiny ones share a chunk: an object for each would cost far more memory than its bytes.
+    if (data.length < TINY && last >= 0 && t.chunks[last]!.length < SHARED) {
+      t.chunks[last] = Buffer.concat([t.chunks[last]!, data]);
+    } else t.chunks.push(Buffer.from(data));
     t.held += data.length;
     if (!t.admitted) return;
     if (t.eager) this.#storeIfWhole(t);

@@ -93,11 +93,11 @@ test('a contact of one’s own goes before another account of the same name', ()
   assert.ok(found.ok && found.route.kind === 'tox');
 });
 
-test('the state only moves from requested to contact, and last seen is kept', () => {
+test('the state only moves from requested to contact, and last seen is kept', async () => {
   const { contacts, clock } = book();
   contacts.add({ account: 'mum', name: 'Anna', toxId: ANNA_ID });
   contacts.confirm('mum', ANNA_ID.slice(0, 64));
-  contacts.touch('mum', ANNA_ID.slice(0, 64));
+  await contacts.touch('mum', ANNA_ID.slice(0, 64));
   const anna = contacts.get('mum', 'anna')!;
   assert.deepEqual([anna.state, anna.lastSeen], ['contact', clock.unixMs()]);
   contacts.remove('mum', 'ANNA');
