@@ -99,8 +99,14 @@ export class Transmitter implements RequestReader {
     return this.#window.start;
   }
 
-  /** Packets that a bulk source may queue now. */
+  /** Packets that a bulk source may queue now. When there are none, `takeWritable` tells once there are again. */
   room(): number {
+    const room = this.#room();
+    if (room === 0) this.#filled = true; // be it that the window has shrunk
+    return room;
+  }
+
+  #room(): number {
     const numbers = WINDOW_SIZE - ((this.#window.end - this.#window.start) >>> 0);
     const queue = Math.floor(this.congestion.window) + QUEUE_AHEAD - this.#window.held;
     return Math.max(0, Math.min(numbers, queue));
@@ -110,14 +116,14 @@ export class Transmitter implements RequestReader {
   queue(now: Mono, data: Uint8Array): number | undefined {
     const number = this.#window.push(data);
     if (number !== undefined) this.flush(now);
-    if (this.room() === 0) this.#filled = true;
+    if (this.#room() === 0) this.#filled = true;
     return number;
   }
 
   /** Whether bulk sources should be told that there is room again. True once. */
   takeWritable(): boolean {
     if (!this.#filled) return false;
-    if (this.room() < Math.min(WRITABLE_STEP, this.congestion.window / 4)) return false;
+    if (this.#room() < Math.min(WRITABLE_STEP, this.congestion.window / 4)) return false;
     this.#filled = false;
     return true;
   }
