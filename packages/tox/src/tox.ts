@@ -89,6 +89,7 @@ export class Tox implements Machine<ToxEvent> {
         dhtSharedKeys,
         send,
         ownNodes: (at) => this.#ownNodes(at),
+        probe: (at, node) => this.#dht.probe(at, node, dhtKeys.publicKey),
         sendDhtRequest: (at, dhtKey, id, data) => this.#dht.sendRequest(at, dhtKey, id, data),
       },
       {

@@ -24,6 +24,7 @@ export interface FriendOnion {
   addFriend(now: Mono, friend: PublicKey): void;
   removeFriend(friend: PublicKey): void;
   setFriendOnline(now: Mono, friend: PublicKey, online: boolean): void;
+  setFriendMissed(now: Mono, friend: PublicKey, missed: boolean): void;
   setFriendDhtKey(friend: PublicKey, dhtKey: PublicKey | undefined): void;
   setFriendRequest(now: Mono, friend: PublicKey, request: FriendRequestBody | undefined): void;
 }
@@ -34,6 +35,8 @@ export interface FriendSessions {
   setEndpoint(now: Mono, realKey: PublicKey, endpoint: Endpoint): void;
   /** Where a session, or an attempt of either side, sends to. */
   endpoint(realKey: PublicKey): Endpoint | undefined;
+  /** When something valid last came over the session. */
+  heardAt(realKey: PublicKey): Mono | undefined;
   close(now: Mono, realKey: PublicKey): void;
   /** Copies `data`. */
   sendLossless(now: Mono, realKey: PublicKey, data: Uint8Array): number | undefined;
@@ -63,6 +66,12 @@ const ALIVE_TIMEOUT = 32_000;
 const DHT_KEY_TIMEOUT = 122_000;
 
 // Times of ours, ms.
+/**
+ * A connected friend who is silent for so long is missed: his program may have crashed and run again
+ * elsewhere, so the search for him begins while the connection is kept. Peers send at least once a
+ * second, so three packets in a row are lost or not sent.
+ */
+const MISSED_AFTER = 3_200;
 /** Between attempts, and before the next try of an alive packet for which there was no room. */
 const RETRY_DELAY = 1_000;
 /** A connection that lasted this long is tried again at once when it breaks; a shorter one only after RETRY_DELAY. */
@@ -88,6 +97,9 @@ interface Friend {
   /** Connected: when our next alive packet is due, and when the friend counts as dead. */
   aliveAt: Mono;
   deadAt: Mono;
+  /** Connected: when to look whether the friend was heard of lately, and whether he was not. */
+  checkAt: Mono;
+  missed: boolean;
   /** Not connected: when to try again, also if an attempt still runs. */
   retryAt: Mono | undefined;
   request: FriendRequestBody | undefined;
@@ -140,6 +152,8 @@ export class FriendConnections {
       connectedAt: undefined,
       aliveAt: now,
       deadAt: now,
+      checkAt: now,
+      missed: false,
       retryAt: undefined,
       request: undefined,
     });
@@ -257,6 +271,8 @@ export class FriendConnections {
     friend.endpoint = this.#sessions.endpoint(key) ?? friend.endpoint;
     if (friend.dhtKey && friend.endpoint) friend.met = { publicKey: friend.dhtKey, endpoint: friend.endpoint };
     friend.deadAt = now + ALIVE_TIMEOUT;
+    friend.checkAt = now + MISSED_AFTER;
+    friend.missed = false;
     this.#sendAlive(now, friend);
     this.#env.log('friend.connected');
     this.#onion.setFriendOnline(now, friend.key, true);
@@ -343,9 +359,19 @@ export class FriendConnections {
       this.#env.log('friend.timeout');
       this.#sessions.close(now, friend.key);
       this.#lost(now, friend);
-    } else if (friend.aliveAt <= now) {
-      this.#sendAlive(now, friend);
+      return;
     }
+    if (friend.checkAt <= now) this.#check(now, friend);
+    if (friend.aliveAt <= now) this.#sendAlive(now, friend);
+  }
+
+  #check(now: Mono, friend: Friend): void {
+    const missedAt = (this.#sessions.heardAt(friend.key) ?? now) + MISSED_AFTER;
+    const missed = missedAt <= now;
+    friend.checkAt = missed ? now + RETRY_DELAY : missedAt;
+    if (friend.missed === missed) return;
+    friend.missed = missed;
+    this.#onion.setFriendMissed(now, friend.key, missed);
   }
 
   #wakeSearching(now: Mono, friend: Friend): void {
@@ -440,7 +466,7 @@ export class FriendConnections {
 }
 
 function deadline(friend: Friend): Mono {
-  if (friend.connectedAt !== undefined) return Math.min(friend.aliveAt, friend.deadAt);
+  if (friend.connectedAt !== undefined) return Math.min(friend.aliveAt, friend.deadAt, friend.checkAt);
   if (!friend.dhtKey) return Number.POSITIVE_INFINITY;
   return Math.min(friend.dhtKeyAt + DHT_KEY_TIMEOUT, friend.retryAt ?? Number.POSITIVE_INFINITY);
 }

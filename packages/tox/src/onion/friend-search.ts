@@ -20,23 +20,24 @@ const STORED_LIFETIME = 300_000;
 const REQUEST_INTERVAL = 5_000;
 
 // Ours.
-/** The first repeats of what the friend may have missed: after 3, 6, 12 s; ms. */
-const FIRST_TELL_INTERVAL = 3_000;
+/** What the friend may have missed is repeated after 0.7, 1.4, 2.8 s and so on; ms. */
+const FIRST_TELL_INTERVAL = 700;
 const MAX_REQUEST_INTERVAL = 600_000;
 /** Repeats of a lookup that got no answer: after 1, then 2 s. */
 const FIRST_RETRY = 1_000;
 /**
- * A node is asked again after 0.3 s, and then later and later: at first half, after six seconds all
- * of the time that the search has lasted. Two friends who start together meet within a second; in
- * the long run this is c-toxcore's doubling.
+ * A node is asked again after 0.3 s, and then after half of the time that the search has lasted, so
+ * that two friends who start together meet within a second. For ten seconds all nodes together are
+ * asked at least every 0.3 s, as c-toxcore announces itself only some seconds after its start.
+ * Then the intervals are as long as the search has lasted: c-toxcore's doubling.
  */
 const FIRST_INTERVAL = 300;
-const EARLY_PHASE = 6_000;
+const EARLY_PHASE = 10_000;
 /** Bounds of the same while some node keeps the friend's announce: he is there, but not connected; ms. */
 const MIN_FOUND_INTERVAL = 10_000;
 const MAX_FOUND_INTERVAL = 120_000;
-/** With fewer nodes to reach him through, a lost packet is worth an early repeat. */
-const ENOUGH_MAILBOXES = 3;
+/** With more nodes to reach him through, repeats are rarer in proportion. */
+const FEW_MAILBOXES = 2;
 /** More haste than this is ignored; ms. */
 const HURRY_INTERVAL = 3_000;
 
@@ -53,9 +54,9 @@ interface Mailbox {
 
 export interface FriendSearchHooks {
   /** Send our DHT key to the friend through this node. */
-  tell(now: Mono, node: NodeInfo, dataKey: PublicKey): void;
+  tell(now: Mono, near: NearNode, dataKey: PublicKey): void;
   /** Send the pending friend request. */
-  request(now: Mono, node: NodeInfo, dataKey: PublicKey): void;
+  request(now: Mono, near: NearNode, dataKey: PublicKey): void;
 }
 
 /** Looks for one friend's announce while he is offline and reaches him through it. */
@@ -107,7 +108,7 @@ export class FriendSearch {
   wake(now: Mono): void {
     this.lookup.near.dropDead(now);
     for (const near of this.lookup.near.values()) {
-      if (near.unanswered < MAX_UNANSWERED && this.#askDue(near) <= now) this.#ask(now, near);
+      if (this.#askDue(near) <= now) this.#ask(now, near);
     }
     const refill = this.lookup.refillDue();
     if (refill !== undefined && refill <= now) this.lookup.refill(now);
@@ -117,7 +118,9 @@ export class FriendSearch {
   nextWake(): Mono | undefined {
     let next = this.lookup.refillDue();
     for (const near of this.lookup.near.values()) {
-      next = earlier(next, near.unanswered < MAX_UNANSWERED ? this.#askDue(near) : near.askedAt + NODE_TIMEOUT);
+      const due = this.#askDue(near);
+      if (due < Number.POSITIVE_INFINITY) next = earlier(next, due);
+      if (near.unanswered >= MAX_UNANSWERED) next = earlier(next, near.askedAt + NODE_TIMEOUT);
     }
     for (const box of this.#mailboxes.values()) {
       next = earlier(next, box.storedAt + STORED_LIFETIME);
@@ -130,15 +133,24 @@ export class FriendSearch {
   /** How long to wait after a request sent at `at`. */
   #interval(at: Mono): number {
     const age = at - this.#started;
+    if (age < EARLY_PHASE) return FIRST_INTERVAL + Math.min(age / 2, FIRST_INTERVAL * (this.lookup.near.size - 1));
     if (this.#mailboxes.size > 0) return Math.min(MAX_FOUND_INTERVAL, Math.max(MIN_FOUND_INTERVAL, age));
-    return age < EARLY_PHASE ? FIRST_INTERVAL + age / 2 : Math.min(MAX_INTERVAL, age);
+    return Math.min(MAX_INTERVAL, age);
   }
 
   #askDue(near: NearNode): Mono {
-    if (near.unanswered > 0) return near.askedAt + FIRST_RETRY * 2 ** (near.unanswered - 1);
+    if (near.unanswered >= MAX_UNANSWERED && !this.#deaf()) return Number.POSITIVE_INFINITY;
+    if (near.unanswered > 0) return near.askedAt + FIRST_RETRY * 2 ** (Math.min(near.unanswered, MAX_UNANSWERED) - 1);
     const due = near.askedAt + this.#interval(near.askedAt);
     if (this.#lastAsked - this.#started < EARLY_PHASE) return due;
     return Math.max(due, this.#lastAsked + this.#interval(this.#lastAsked) / SEARCH_NODES); // not all at once
+  }
+
+  /** Nobody has answered since the search began anew, so the paths may be at fault rather than the nodes. */
+  #deaf(): boolean {
+    if (this.#lastAsked - this.#started >= EARLY_PHASE) return false;
+    for (const near of this.lookup.near.values()) if (near.heardAt > this.#started) return false;
+    return true;
   }
 
   #ask(now: Mono, near: NearNode): void {
@@ -174,19 +186,19 @@ export class FriendSearch {
     if (this.#requestPending && requestDue(box) <= now) {
       box.requests++;
       box.requestedAt = now;
-      this.#hooks.request(now, near.node, dataKey);
+      this.#hooks.request(now, near, dataKey);
     }
     if (this.#tellDue(box) <= now) {
       box.told++;
       box.toldAt = now;
-      this.#hooks.tell(now, near.node, dataKey);
+      this.#hooks.tell(now, near, dataKey);
     }
   }
 
   #tellDue(box: Mailbox): Mono {
     if (box.told === 0) return box.toldAt;
-    if (this.#mailboxes.size >= ENOUGH_MAILBOXES) return box.toldAt + TELL_INTERVAL;
-    return box.toldAt + Math.min(TELL_INTERVAL, FIRST_TELL_INTERVAL * 2 ** (box.told - 1));
+    const scarcity = Math.max(1, this.#mailboxes.size / FEW_MAILBOXES);
+    return box.toldAt + Math.min(TELL_INTERVAL, scarcity * FIRST_TELL_INTERVAL * 2 ** (box.told - 1));
   }
 
   #drop(near: NearNode): void {

@@ -106,7 +106,7 @@ export class Lookup {
     const plain = key && open(key, response.nonce, response.box);
     const answer = plain && readAnnounceResponsePlain(plain, counted);
     if (!answer) return;
-    path.answered();
+    this.paths.answered(now, path, now - request.at);
     this.#deps.pool.addDistant(now, node);
     if (!this.active) return;
     const id = keyId(node.publicKey);

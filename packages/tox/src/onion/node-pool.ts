@@ -12,6 +12,8 @@ export const PATH_LENGTH = 3;
 // Ours.
 /** A node not heard of for this long is used only if there is no other: three DHT rounds; ms. */
 const FRESH = 182_000;
+/** For so long after a path failed, hops are first sought among the nodes heard of since; ms. */
+const TROUBLE = 60_000;
 
 interface Candidate {
   readonly id: KeyId;
@@ -19,6 +21,8 @@ interface Candidate {
   readonly lan: boolean;
   readonly network: string;
   heardAt: Mono;
+  /** It stood in a path that failed, and was not heard of since. */
+  doubted: boolean;
 }
 
 /**
@@ -27,11 +31,16 @@ interface Candidate {
  */
 export class NodePool {
   readonly #env: Env;
+  readonly #probe: (now: Mono, node: NodeInfo) => void;
+  /** When the first use of the path that failed last went out. */
+  #troubleSince: Mono = Number.NEGATIVE_INFINITY;
   readonly #direct = new BoundedMap<KeyId, Candidate>(POOL_SIZE);
   readonly #distant = new BoundedMap<KeyId, Candidate>(POOL_SIZE);
 
-  constructor(env: Env) {
+  /** `probe` asks a node for a sign of life, which `addDirect` is to be told. */
+  constructor(env: Env, probe: (now: Mono, node: NodeInfo) => void = () => {}) {
     this.#env = env;
+    this.#probe = probe;
   }
 
   /** All nodes, fresh or not. */
@@ -50,6 +59,40 @@ export class NodePool {
     if (!this.#direct.has(id)) hear(this.#distant, now, id, node);
   }
 
+  /** An answer came over these hops. */
+  confirm(now: Mono, hops: readonly NodeInfo[]): void {
+    for (const hop of hops) {
+      const known = this.#find(hop);
+      if (!known) continue;
+      known.heardAt = now;
+      known.doubted = false;
+    }
+  }
+
+  /** None came since `since`, so one of them may be gone. */
+  doubt(now: Mono, hops: readonly NodeInfo[], since: Mono): void {
+    this.#troubleSince = since;
+    for (const hop of hops) {
+      const known = this.#find(hop);
+      if (!known || known.heardAt >= since) continue;
+      known.doubted = true;
+      if (this.#direct.has(known.id)) this.#probe(now, known.node);
+    }
+  }
+
+  /** The more surely it lives, the earlier; the order is kept otherwise. */
+  #byTrust(now: Mono, all: Candidate[]): Candidate[] {
+    const since = now - this.#troubleSince < TROUBLE ? this.#troubleSince : Number.NEGATIVE_INFINITY;
+    const rank = (c: Candidate) => (c.doubted ? 2 : c.heardAt >= since ? 0 : 1);
+    return all.sort((a, b) => rank(a) - rank(b));
+  }
+
+  #find(node: NodeInfo): Candidate | undefined {
+    const id = keyId(node.publicKey);
+    const known = this.#direct.peek(id) ?? this.#distant.peek(id);
+    return known?.node.endpoint === node.endpoint ? known : undefined;
+  }
+
   /** Nodes worth using now, in random order. */
   candidates(now: Mono): NodeInfo[] {
     return this.#shuffled(now, true).map((c) => c.node);
@@ -60,10 +103,10 @@ export class NodePool {
    * known node serves as all three. Undefined if no node ever answered us.
    */
   choosePath(now: Mono): [NodeInfo, NodeInfo, NodeInfo] | undefined {
-    const first = this.#shuffled(now, false)[0];
+    const first = this.#byTrust(now, this.#shuffled(now, false))[0];
     if (!first) return undefined;
     const path = [first];
-    const others = this.#shuffled(now, true);
+    const others = this.#byTrust(now, this.#shuffled(now, true));
     const distinct = (c: Candidate) => path.every((hop) => hop.id !== c.id);
     const far = (c: Candidate) => path.every((hop) => hop.network !== c.network);
     while (path.length < PATH_LENGTH) {
@@ -100,9 +143,10 @@ function hear(nodes: BoundedMap<KeyId, Candidate>, now: Mono, id: KeyId, node: N
   const known = nodes.get(id);
   if (known && known.node.endpoint === node.endpoint) {
     known.heardAt = now;
+    known.doubted = false;
     return;
   }
-  nodes.set(id, { id, node, lan: isLan(node.endpoint), network: network(node.endpoint), heardAt: now });
+  nodes.set(id, { id, node, lan: isLan(node.endpoint), network: network(node.endpoint), heardAt: now, doubted: false });
 }
 
 /** The /16 of an IPv4 address, the /32 of an IPv6 one: about one operator. */

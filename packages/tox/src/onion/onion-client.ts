@@ -44,6 +44,7 @@ import { Announcer } from './announcer.ts';
 import { DhtKeyNews } from './dht-key-news.ts';
 import { FriendSearch } from './friend-search.ts';
 import type { Lookup, LookupDeps } from './lookup.ts';
+import type { NearNode } from './near-nodes.ts';
 import { NodePool } from './node-pool.ts';
 import { OnionPaths } from './paths.ts';
 import { PendingRequests } from './pending-requests.ts';
@@ -78,6 +79,8 @@ export interface OnionClientDeps {
   readonly send: SendDatagram;
   /** What DHT-key packets carry: our own node first, then good nodes near us; the first four count. */
   ownNodes(now: Mono): readonly PackedNode[];
+  /** Asks a node whether it still lives; `addNode` is told if it does. */
+  probe(now: Mono, node: NodeInfo): void;
   /** A routed DHT request; how many copies went out. */
   sendDhtRequest(now: Mono, dhtKey: PublicKey, id: number, data: Uint8Array): number;
 }
@@ -127,7 +130,7 @@ export class OnionClient {
     this.#hooks = hooks;
     this.#realShared = new SharedKeys(deps.realKeys.secretKey, MAX_REAL_SHARED_KEYS);
     this.#dataKeys = generateKeyPair(env);
-    this.#pool = new NodePool(env);
+    this.#pool = new NodePool(env, deps.probe);
     this.#requests = new PendingRequests(env);
     this.#lookupDeps = {
       env,
@@ -187,8 +190,8 @@ export class OnionClient {
     const friend: Friend = {
       publicKey: publicKey.slice() as PublicKey,
       search: new FriendSearch(this.#lookupDeps, publicKey.slice() as PublicKey, this.#searchPaths, {
-        tell: (at, node, dataKey) => this.#tell(at, friend, node, dataKey),
-        request: (at, node, dataKey) => this.#sendRequest(at, friend, node, dataKey),
+        tell: (at, near, dataKey) => this.#tell(at, friend, near, dataKey),
+        request: (at, near, dataKey) => this.#sendRequest(at, friend, near, dataKey),
       }),
       news: new DhtKeyNews(),
       online: false,
@@ -212,13 +215,27 @@ export class OnionClient {
 
   /** Online friends are left alone. One who goes offline is searched as if new. */
   setFriendOnline(now: Mono, publicKey: PublicKey, online: boolean): void {
-    this.#touch(now);
     const friend = this.#friends.get(keyId(publicKey));
-    if (!friend || friend.online === online) return;
+    if (!friend) return;
+    if (!online) {
+      friend.noReplay = 0n;
+      if (!friend.online) friend.search.hurry(now); // he was missed before
+    }
+    this.#setOnline(now, friend, online);
+  }
+
+  /** One who is online but silent is searched too; a replay of what he said still counts for nothing. */
+  setFriendMissed(now: Mono, publicKey: PublicKey, missed: boolean): void {
+    const friend = this.#friends.get(keyId(publicKey));
+    if (friend) this.#setOnline(now, friend, !missed);
+  }
+
+  #setOnline(now: Mono, friend: Friend, online: boolean): void {
+    this.#touch(now);
+    if (friend.online === online) return;
     friend.online = online;
     friend.search.lookup.active = !online;
     if (online) return;
-    friend.noReplay = 0n;
     friend.routedTimes = 0;
     friend.routedDue = now;
     friend.search.hurry(now);
@@ -331,28 +348,29 @@ export class OnionClient {
     if (arrived && !friend.online) friend.search.hurry(now);
   }
 
-  #tell(now: Mono, friend: Friend, node: NodeInfo, dataKey: PublicKey): void {
+  #tell(now: Mono, friend: Friend, near: NearNode, dataKey: PublicKey): void {
     const news = this.#news(now, friend);
-    if (news) this.#sendData(now, friend, node, dataKey, news.nonce, news.box);
+    if (news) this.#sendData(now, friend, near, dataKey, news.nonce, news.box);
   }
 
-  #sendRequest(now: Mono, friend: Friend, node: NodeInfo, dataKey: PublicKey): void {
+  #sendRequest(now: Mono, friend: Friend, near: NearNode, dataKey: PublicKey): void {
     const key = this.#realShared.get(friend.publicKey);
     if (!friend.request || !key) return;
     const nonce = randomNonce(this.#env);
     const plain = encodeFriendRequest(ONION_DATA_FRIEND_REQUEST, friend.request);
-    this.#sendData(now, friend, node, dataKey, nonce, seal(key, nonce, plain));
+    this.#sendData(now, friend, near, dataKey, nonce, seal(key, nonce, plain));
   }
 
   /** `box` from our real key to the friend's under `nonce`, which the outer box shares. */
-  #sendData(now: Mono, friend: Friend, node: NodeInfo, dataKey: PublicKey, nonce: Nonce, box: Uint8Array): void {
+  #sendData(now: Mono, friend: Friend, near: NearNode, dataKey: PublicKey, nonce: Nonce, box: Uint8Array): void {
     const once = generateKeyPair(this.#env);
     const key = sharedKey(dataKey, once.secretKey);
-    const path = this.#searchPaths.pick(now);
+    // The path of an answer that just came works; a repeat takes another one.
+    const path = near.heardAt === now ? near.path : this.#searchPaths.pick(now, near.path);
     if (!key || !path) return;
     const signed = writeSignedData({ sender: this.#deps.realKeys.publicKey, box });
     const data = { nonce, publicKey: once.publicKey, box: seal(key, nonce, signed) };
-    this.#lookupDeps.sendOver(path, node.endpoint, writeDataRequest(friend.publicKey, data));
+    this.#lookupDeps.sendOver(path, near.node.endpoint, writeDataRequest(friend.publicKey, data));
   }
 
   #route(now: Mono, friend: Friend, dhtKey: PublicKey): void {

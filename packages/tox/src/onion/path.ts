@@ -9,11 +9,7 @@ import { wrapLayer } from './layer.ts';
 // c-toxcore.
 /** ONION_PATH_MAX_LIFETIME, ms. */
 const MAX_LIFETIME = 1_200_000;
-/** ONION_PATH_MAX_NO_RESPONSE_USES; a new path starts with half of them spent. */
-const MAX_UNANSWERED_USES = 4;
-/** ONION_PATH_FIRST_TIMEOUT: since the last use, for a path that never answered; ms. */
-const FIRST_TIMEOUT = 4_000;
-/** ONION_PATH_TIMEOUT, for one that did; ms. */
+/** ONION_PATH_TIMEOUT, ms. */
 const TIMEOUT = 10_000;
 
 /** Three hops and the keys agreed with them; the same two public keys show it to B and C all its life. */
@@ -22,11 +18,12 @@ export class OnionPath {
   readonly created: Mono;
   /** False if a node serves twice because we knew too few. */
   readonly distinct: boolean;
+  readonly hops: readonly [NodeInfo, NodeInfo, NodeInfo];
+  /** Uses since the last answer, and when the first of them was. */
+  unanswered = 0;
+  waitingSince: Mono | undefined;
   #answered = false;
-  #unanswered = MAX_UNANSWERED_USES / 2;
-  #usedAt: Mono;
   readonly #env: Env;
-  readonly #hops: readonly [NodeInfo, NodeInfo, NodeInfo];
   readonly #ownKey: PublicKey;
   readonly #keys: readonly [SharedKey, SharedKey, SharedKey];
   readonly #key2: PublicKey;
@@ -43,9 +40,8 @@ export class OnionPath {
     this.firstHop = hops[0].endpoint;
     this.created = now;
     this.distinct = new Set(hops.map((h) => h.endpoint)).size === hops.length;
-    this.#usedAt = now;
     this.#env = env;
-    this.#hops = hops;
+    this.hops = hops;
     this.#ownKey = ownKey;
     this.#keys = keys;
     [this.#key2, this.#key3] = publicKeys;
@@ -70,26 +66,25 @@ export class OnionPath {
     return new OnionPath(now, env, hops, ownKey, [pair2.publicKey, pair3.publicKey], [key1, key2, key3]);
   }
 
-  /** Should be replaced: too old, or several uses without an answer and the last of them long enough ago. */
-  dead(now: Mono): boolean {
-    if (now - this.created >= MAX_LIFETIME) return true;
-    return this.#unanswered >= MAX_UNANSWERED_USES && now - this.#usedAt >= (this.#answered ? TIMEOUT : FIRST_TIMEOUT);
+  expired(now: Mono): boolean {
+    return now - this.created >= MAX_LIFETIME;
   }
 
   /** A request that expects an answer goes out. */
   used(now: Mono): void {
-    if (this.#unanswered < MAX_UNANSWERED_USES) this.#usedAt = now;
-    this.#unanswered++;
+    this.waitingSince ??= now;
+    this.unanswered++;
   }
 
   answered(): void {
     this.#answered = true;
-    this.#unanswered = 0;
+    this.waitingSince = undefined;
+    this.unanswered = 0;
   }
 
   /** Nothing is overdue. */
   reliable(now: Mono): boolean {
-    return this.#answered && (this.#unanswered === 0 || now - this.#usedAt < TIMEOUT);
+    return this.#answered && (this.waitingSince === undefined || now - this.waitingSince < TIMEOUT);
   }
 
   /** The datagram 0x80 for `firstHop`: `payload` (at most 1174 bytes) to `to`, 226 bytes longer. */
@@ -98,8 +93,8 @@ export class OnionPath {
     const nonce = randomNonce(this.#env);
     const [key1, key2, key3] = this.#keys;
     const layer3 = wrapLayer(key3, nonce, to, undefined, payload);
-    const layer2 = wrapLayer(key2, nonce, this.#hops[2].endpoint, this.#key3, layer3);
-    const box = wrapLayer(key1, nonce, this.#hops[1].endpoint, this.#key2, layer2);
+    const layer2 = wrapLayer(key2, nonce, this.hops[2].endpoint, this.#key3, layer3);
+    const box = wrapLayer(key1, nonce, this.hops[1].endpoint, this.#key2, layer2);
     return writeOnionRequest(ONION_REQUEST_0, {
       nonce,
       publicKey: this.#ownKey,

@@ -210,6 +210,11 @@ export class NetCrypto {
     return this.#byKey.get(keyId(realKey))?.channel;
   }
 
+  /** When something valid last came over the session. */
+  heardAt(realKey: PublicKey): Mono | undefined {
+    return this.#byKey.get(keyId(realKey))?.heardAt;
+  }
+
   wake(now: Mono): void {
     for (const connection of this.#byKey.values()) if (connection.wakeAt <= now) connection.wake(now);
   }

@@ -29,6 +29,8 @@ class Rig {
   readonly addresses = new Map<string, Endpoint>();
   sessionEndpoint: Endpoint | undefined;
   full = false;
+  /** When the session last heard something; undefined: all the time. */
+  heardAt: number | undefined;
   now = 0;
   readonly friend = this.named('friend');
   readonly dhtKey = this.named('dht1');
@@ -52,6 +54,7 @@ class Rig {
           addFriend: (_now, key) => note('addFriend', name(key)),
           removeFriend: (key) => note('removeFriend', name(key)),
           setFriendOnline: (_now, _key, online) => note('online', online),
+          setFriendMissed: (_now, _key, missed) => note('missed', missed),
           setFriendDhtKey: (_key, dhtKey) => note('onionKey', dhtKey && name(dhtKey)),
           setFriendRequest: (_now, _key, request) => note('request', request !== undefined),
         },
@@ -59,6 +62,7 @@ class Rig {
           connect: (_now, _key, dhtKey, at) => note('connect', name(dhtKey), at),
           setEndpoint: (_now, _key, at) => note('setEndpoint', at),
           endpoint: () => this.sessionEndpoint,
+          heardAt: () => this.heardAt ?? this.now,
           close: () => note('close'),
           sendLossless: (_now, _key, data) => {
             if (this.full) return undefined;
@@ -342,7 +346,10 @@ test('a friend request goes by the onion, and by the connection once there is on
 test('a live friend request is handed up, its own packets are not, all else is', () => {
   const rig = new Rig();
   rig.connect();
-  const request = encodeFriendRequest(LIVE_FRIEND_REQUEST, { nospam: Uint8Array.of(1, 2, 3, 4) as Nospam, message: Uint8Array.of(65) });
+  const request = encodeFriendRequest(LIVE_FRIEND_REQUEST, {
+    nospam: Uint8Array.of(1, 2, 3, 4) as Nospam,
+    message: Uint8Array.of(65),
+  });
   const relays = encodeShareRelays([{ publicKey: newKey(), endpoint: HOME, transport: 'tcp' }]);
   for (const data of [request, request.subarray(0, 5), relays, Uint8Array.of(ALIVE), Uint8Array.of(64, 65)]) {
     rig.connections.onLossless(0, rig.friend, data);
@@ -388,4 +395,26 @@ test('in any order of happenings, connected and disconnected alternate and no de
       });
     }),
   );
+});
+
+test('a connected friend who falls silent is searched within 3.5 s while the connection is kept, until he is heard again', () => {
+  const rig = new Rig();
+  rig.connect();
+  rig.advance(20_000);
+  rig.alive();
+  rig.take();
+  rig.heardAt = rig.now;
+  rig.advance(3_000);
+  assert.deepEqual(rig.take(), [], 'packets get lost');
+  rig.advance(500);
+  assert.deepEqual(rig.take(), ['missed true']);
+  rig.advance(5_000);
+  assert.deepEqual(rig.take(), []);
+  rig.heardAt = undefined;
+  rig.advance(1_000);
+  assert.deepEqual(rig.take(), ['missed false']);
+  assert.deepEqual(rig.upward, []);
+  rig.heardAt = rig.now;
+  rig.advance(40_000);
+  assert.deepEqual(rig.take(), ['missed true', 'close', 'online false']);
 });

@@ -24,6 +24,8 @@ export class OnionPeer implements Machine<Notice> {
   /** Its DHT: the nodes it names to others. */
   readonly known: NodeInfo[] = [];
   readonly routed: { to: PublicKey; data: Uint8Array }[] = [];
+  /** Nodes that the client wants a sign of life of; the test answers with `addNode`, if at all. */
+  readonly probed: NodeInfo[] = [];
   readonly notices: Notice[] = [];
   #out: Datagram[] = [];
 
@@ -45,6 +47,7 @@ export class OnionPeer implements Machine<Notice> {
         dhtSharedKeys: shared,
         send,
         ownNodes: () => [{ ...this.info, transport: 'udp' }],
+        probe: (_now, node) => this.probed.push(node),
         sendDhtRequest: (_now, to, _id, data) => this.routed.push({ to, data }),
       },
       {

@@ -67,11 +67,11 @@ test('the pool is bounded', () => {
   assert.equal(p.size, 64);
 });
 
-test('a path lives while it answers, at most 20 minutes, and few seconds if it never does', () => {
+test('a path lives while it answers, at most 20 minutes, and 1.5 s if it never does', () => {
   const paths = makePaths(pool(0, '1.1.0.1', '2.1.0.1', '3.1.0.1'));
   const good = paths.pick(0)!;
   good.used(0);
-  good.answered();
+  paths.answered(100, good, 100);
   assert.ok(paths.usable(1_199_999, good));
   assert.ok(!paths.usable(1_200_000, good));
 
@@ -80,9 +80,41 @@ test('a path lives while it answers, at most 20 minutes, and few seconds if it n
   silent.used(0);
   assert.ok(bad.usable(60_000, silent), 'one lost packet is no proof');
   silent.used(1000);
-  silent.used(2000);
-  assert.ok(bad.usable(4999, silent));
-  assert.ok(!bad.usable(5000, silent), '4 s after the use that was one too many');
+  assert.ok(bad.usable(1499, silent));
+  assert.ok(!bad.usable(1500, silent));
+});
+
+test('where round trips are long, paths have longer to answer', () => {
+  const paths = makePaths(pool(0, '1.1.0.1', '2.1.0.1', '3.1.0.1'));
+  const path = paths.pick(0)!;
+  path.used(0);
+  paths.answered(3000, path, 3000);
+  path.used(4000);
+  path.used(5000);
+  assert.ok(paths.usable(9999, path));
+  assert.ok(!paths.usable(10_000, path));
+});
+
+test('a path that owes an answer is picked only if no other can be made, and a repeat takes another path', () => {
+  const paths = makePaths(pool(0, '1.1.0.1', '2.1.0.1', '3.1.0.1', '4.1.0.1', '5.1.0.1', '6.1.0.1'));
+  const first = paths.pick(0)!;
+  first.used(0);
+  for (let i = 0; i < 50; i++) assert.notEqual(paths.pick(2000), first);
+  const other = paths.pick(2000)!;
+  for (let i = 0; i < 50; i++) assert.notEqual(paths.pick(2000, other), other);
+});
+
+test('after a path failed its nodes are asked for a sign of life, and hops are those heard of since', () => {
+  const probed: string[] = [];
+  const p = new NodePool(env, (_now, n) => probed.push(n.endpoint));
+  for (let i = 1; i <= 20; i++) p.addDirect(0, node(`${i}.1.0.1`));
+  const paths = makePaths(p);
+  for (let i = 0; i < 50; i++) paths.pick(500)!.used(500); // all six are in use
+  for (let i = 11; i <= 14; i++) p.addDirect(1000, node(`${i}.1.0.1`));
+  const repaired = paths.pick(2500)!;
+  assert.ok(probed.length <= 3);
+  const living = ['11.1.0.1:33445', '12.1.0.1:33445', '13.1.0.1:33445', '14.1.0.1:33445'];
+  for (const { endpoint } of repaired.hops) assert.ok(living.includes(endpoint), endpoint);
 });
 
 test('a path of one node is given up soon after better nodes are known', () => {
@@ -90,7 +122,7 @@ test('a path of one node is given up soon after better nodes are known', () => {
   const paths = makePaths(p);
   const path = paths.pick(0)!;
   assert.ok(!path.distinct);
-  path.answered();
+  paths.answered(0, path, 0);
   assert.ok(paths.usable(100_000, path), 'there is nothing better');
   p.addDirect(100_000, node('2.1.0.1'));
   p.addDirect(100_000, node('3.1.0.1'));
