@@ -3,10 +3,10 @@
  * task under the pinned Node. Plain JavaScript for Node 20 or newer.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { stopWithNpm } from '../packages/toxmail/bin/parent-watch.mjs';
 import { install, projectNode } from './install.mjs';
 
@@ -29,7 +29,10 @@ const tasks = {
   ],
   format: () => [[bin('@biomejs/biome/bin/biome'), 'check', '--write', '.']],
   fuzz: (args) => [
-    ['--import', join(root, 'scripts/fuzz-setup.mjs'), '--test', ...(args.length > 0 ? args : propertyTests())],
+    [
+      ...['--import', pathToFileURL(join(root, 'scripts/fuzz-setup.mjs')).href, '--test', '--test-concurrency=2'],
+      ...(args.length > 0 ? args : testFiles('packages', '.fuzz.ts')),
+    ],
   ],
 };
 /** Tasks that are one long-lived program: it ends when this process is gone, even by SIGKILL. */
@@ -82,14 +85,11 @@ function testFiles(folder, ending) {
   return files.sort();
 }
 
-function propertyTests() {
-  return testFiles('packages', '.test.ts').filter((path) =>
-    readFileSync(join(root, path), 'utf8').includes('fast-check'),
-  );
-}
-
-/** Tests see no settings of the person who runs them, except the switch of the interop tests. */
+/** Tests see no settings of the person who runs them, except the switches of the interop and fuzz tests. */
 function neutralEnvironment() {
-  const kept = (key) => key === 'TOXMAIL_INTEROP' || !(key.startsWith('TOXMAIL_') || key === 'NODE_TEST_CONTEXT');
+  const kept = (key) =>
+    key === 'TOXMAIL_INTEROP' ||
+    key.startsWith('TOXMAIL_FUZZ_') ||
+    !(key.startsWith('TOXMAIL_') || key === 'NODE_TEST_CONTEXT');
   return Object.fromEntries(Object.entries(process.env).filter(([key]) => kept(key)));
 }
