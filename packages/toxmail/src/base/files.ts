@@ -66,8 +66,7 @@ const syncFolderLater = promisify(fs.fsync);
 export const realFiles: FileSystem = {
   async open(path, mode) {
     // A new file waits for the journal while others are being synced.
-    const fd =
-      mode === 'create' ? await openLater(path, FLAGS.create, FILE_MODE) : fs.openSync(path, FLAGS[mode]);
+    const fd = mode === 'create' ? await openLater(path, FLAGS.create, FILE_MODE) : fs.openSync(path, FLAGS[mode]);
     return {
       async read(into, position) {
         let done = 0;

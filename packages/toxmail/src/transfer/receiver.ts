@@ -312,7 +312,9 @@ export class Receiver {
 
   #fail(t: Incoming, error: unknown): void {
     this.#inbox.log.error('transfer.store-failed', { id: t.id, error: errorField(error) });
-    this.#refuse(t, diskStatus(error));
+    // If the session ended meanwhile, file and claim are still ours.
+    if (t.ended) void this.#closeAndRelease(t);
+    else this.#refuse(t, diskStatus(error));
   }
 
   #answer(t: Incoming, say: () => void): void {

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
-import { afterEach, test } from 'node:test';
+import { afterEach, test as plainTest, type TestContext } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { realFiles } from '../../src/base/files.ts';
 import { FailingFiles } from '../../src/testing/failing-files.ts';
 import { settle } from '../../src/testing/virtual-scheduler.ts';
 import { ALICE, BOB, bodyOf, mailOf, never, Station, Wire } from './pair.ts';
+
+/** What hangs fails. */
+function test(name: string, run: (t: TestContext) => Promise<void>): void {
+  plainTest(name, { timeout: 60_000 }, run);
+}
 
 const stations: Station[] = [];
 
@@ -302,6 +307,38 @@ test('when the disk of the receiver hangs, the sender stops at the credit', asyn
   goOn();
   assert.deepEqual(await outcome, { kind: 'delivered' });
   assert.equal(stoppedAt, 4 * 1024 * 1024);
+});
+
+test('a disk that fails after the session has gone holds up neither the next attempt nor the end', async () => {
+  const { wire, alice, bob } = await pair();
+  const mail = mailOf(300_000);
+  let gone = (): void => {};
+  const cut = new Promise<void>((resolve) => {
+    gone = resolve;
+  });
+  await bob.stop();
+  bob.files = {
+    ...realFiles,
+    open: async (path, mode) => {
+      const file = await realFiles.open(path, mode);
+      return { ...file, write: () => cut.then(() => Promise.reject(new Error('no such device'))) };
+    },
+  };
+  await bob.start();
+  wire.onPacket = (from, packet) => {
+    if (from === ALICE && packet[0] === 164 && packet.length < 1_000) wire.cut(); // the last of it
+  };
+  wire.connect();
+  const job = alice.job(BOB, mail);
+  assert.deepEqual(await alice.transfer.deliver(job, () => {}, never), { kind: 'offline' });
+  gone();
+  await bob.stop();
+  bob.files = realFiles;
+  await bob.start();
+  wire.onPacket = () => {};
+  wire.connect();
+  assert.deepEqual(await alice.transfer.deliver(job, () => {}, never), { kind: 'delivered' });
+  assert.equal(bob.mails().length, 1);
 });
 
 test('an aborted delivery settles, and the next mail is not disturbed', async () => {
