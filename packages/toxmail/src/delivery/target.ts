@@ -27,12 +27,13 @@ export interface DeliveryJob {
 
 /**
  * `delivered`: the other side says that it is on its disk. `failed`: it said why not; whether for now or for good is in
- * the status. `offline`: there is no session any more; the job waits for the peer, which is not counted as an attempt.
+ * the status. `offline`: there is no session (any more), or one that takes no mail, as the status says; the job waits
+ * until the queue hears that the peer is online, which is not counted as an attempt.
  */
 export type DeliveryOutcome =
   | { readonly kind: 'delivered' }
   | { readonly kind: 'failed'; readonly status: MailStatus }
-  | { readonly kind: 'offline' };
+  | { readonly kind: 'offline'; readonly status?: MailStatus };
 
 /** A way to bring a mail to its recipient. */
 export interface DeliveryTarget {

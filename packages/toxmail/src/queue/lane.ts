@@ -1,4 +1,5 @@
 import type { Cancel } from '../base/clock.ts';
+import type { MailStatus } from '../smtp/mail-error.ts';
 import type { QueueRow, QueueStore } from './queue-store.ts';
 
 /** Ours: deliveries of one peer under way at once; many small mails fill the pipe, none waits for another's answer. */
@@ -23,6 +24,8 @@ export class Lane {
   readonly account: string;
   readonly name: string;
   online = false;
+  /** Why it takes nothing although its node is there; until it comes online anew. */
+  reason: MailStatus | undefined;
   /** Counts how often the peer came online. */
   generation = 0;
   /** By transfer id. At most LANE_JOBS_MAX. */

@@ -10,7 +10,7 @@ import { backoffMs, hardened } from './backoff.ts';
 import { type Job, LANE_JOBS_MAX, Lane } from './lane.ts';
 import { failureNotice } from './notice.ts';
 import { type NewMail, type QueueRow, QueueStore } from './queue-store.ts';
-import { type QueueItem, queueItem } from './record.ts';
+import { OFFLINE, type QueueItem, queueItem } from './record.ts';
 import { Spool } from './spool.ts';
 
 export interface QueueDeps {
@@ -110,6 +110,7 @@ export class Queue {
     const lane = this.#lane(account, toxLane(publicKey));
     lane.generation++;
     lane.online = true;
+    lane.reason = undefined;
     lane.rewind();
     this.#pump(lane);
   }
@@ -117,7 +118,9 @@ export class Queue {
   /** What is under way to it ends by itself, as the target sees the session go. */
   peerOffline(account: string, publicKey: string): void {
     const lane = this.#lanes.get(laneKey(account, toxLane(publicKey)));
-    if (lane) lane.online = false;
+    if (!lane) return;
+    lane.online = false;
+    lane.reason = undefined;
   }
 
   /** Fails all that waits for a contact that was removed; the sender gets notices. */
@@ -248,7 +251,10 @@ export class Queue {
     if (outcome.kind === 'offline') {
       // If the peer came back meanwhile, or was never said to be gone, try again; else peerOnline will.
       if (job.generation !== lane.generation) lane.rewind();
-      else lane.postponed(scheduler.unixMs() + AGAIN_MS);
+      else if (outcome.status) {
+        lane.online = false;
+        lane.reason = outcome.status;
+      } else lane.postponed(scheduler.unixMs() + AGAIN_MS);
       return;
     }
     const attempts = row.attempts + 1;
@@ -397,7 +403,7 @@ export class Queue {
 
   #item(row: QueueRow): QueueItem {
     const lane = this.#lanes.get(laneKey(row.account, row.lane));
-    return queueItem(row, lane?.jobs.get(row.id), lane?.online ?? false);
+    return queueItem(row, lane?.jobs.get(row.id), lane?.online ? undefined : (lane?.reason ?? OFFLINE));
   }
 
   #find(id: string): QueueRow {

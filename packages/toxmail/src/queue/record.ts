@@ -1,3 +1,4 @@
+import type { MailStatus } from '../smtp/mail-error.ts';
 import type { Job } from './lane.ts';
 import type { QueueRow } from './queue-store.ts';
 
@@ -26,10 +27,17 @@ export interface QueueItem {
 /** `relayed` is for later: on a relay that the recipient asks. */
 export type QueueState = 'waiting' | 'sending' | 'relayed' | 'delivered' | 'failed';
 
-const OFFLINE = { code: '4.4.1', text: 'The recipient is offline; the mail goes out the moment that changes' };
+export const OFFLINE: MailStatus = {
+  reply: 450,
+  enhanced: '4.4.1',
+  text: 'The recipient is offline; the mail goes out the moment that changes',
+};
 
-export function queueItem(row: QueueRow, job: Job | undefined, online: boolean): QueueItem {
+/** `away`: why nothing can be sent to the recipient now. */
+export function queueItem(row: QueueRow, job: Job | undefined, away: MailStatus | undefined): QueueItem {
   const waiting = row.state === 'waiting' && !job;
+  // What was said of the mail itself tells more than that the recipient is gone since; that it takes no mail, less.
+  const reason = (waiting && away !== OFFLINE ? away : undefined) ?? row.status ?? (waiting ? away : undefined);
   return {
     id: row.id,
     account: row.account,
@@ -42,7 +50,7 @@ export function queueItem(row: QueueRow, job: Job | undefined, online: boolean):
     sent: job && row.state === 'waiting' ? job.sent : row.sent,
     attempts: row.attempts + (job && row.state === 'waiting' ? 1 : 0),
     nextAttempt: waiting && row.nextAttempt > 0 ? row.nextAttempt : null,
-    reason: row.status ? { code: row.status.enhanced, text: row.status.text } : waiting && !online ? OFFLINE : null,
+    reason: reason ? { code: reason.enhanced, text: reason.text } : null,
     queuedAt: row.queuedAt,
   };
 }

@@ -74,4 +74,14 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX recipients_failed ON recipients (seq) WHERE state = 'failed';
   CREATE INDEX recipients_finished ON recipients (finished_at) WHERE finished_at IS NOT NULL;
   `,
+  `
+  DROP TABLE IF EXISTS seen_transfers; -- of a time when its user made it; filled again from the mails' file names
+  CREATE TABLE seen_transfers (
+    account TEXT NOT NULL REFERENCES accounts(name) ON DELETE CASCADE,
+    token TEXT NOT NULL,              -- of sender and transfer id, 32 hex
+    stored_at INTEGER NOT NULL,
+    PRIMARY KEY (account, token)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX seen_transfers_by_age ON seen_transfers (account, stored_at);
+  `,
 ];

@@ -4,7 +4,6 @@ import { SEEN_AGE_MS, SEEN_MAX } from './limits.ts';
 
 /** What this table needs of the data folder's database (store/database.ts). */
 export interface SeenDatabase {
-  exec(sql: string): void;
   prepare(sql: string): { get(...values: SqlValue[]): unknown; run(...values: SqlValue[]): unknown };
   /** Runs `work` in a transaction that it may share; resolves when it is on the disk. */
   soon<T>(work: () => T): Promise<T>;
@@ -12,15 +11,6 @@ export interface SeenDatabase {
 
 type SqlValue = string | number;
 
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS seen_transfers (
-    account TEXT NOT NULL,
-    token TEXT NOT NULL,              -- of sender and transfer id, 32 hex
-    stored_at INTEGER NOT NULL,
-    PRIMARY KEY (account, token)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS seen_transfers_by_age ON seen_transfers (account, stored_at);
-`;
 /** Old rows are removed after so many additions. */
 const PRUNE_EVERY = 1_000;
 /** Only the last rows can be missing; so far before the newest one names are read again, for clocks that jumped. */
@@ -28,7 +18,7 @@ const RECOVER_BEFORE_MS = 24 * 3_600_000;
 
 /**
  * The transfers whose mail is in the Maildir, or was and has been removed by its owner: an offer of one of them is
- * answered `stored` at once. Remembered for 90 days and 100,000 mails per account.
+ * answered `stored` at once. Remembered for 90 days and 100,000 mails per account, as long as there is the account.
  *
  * A mail's file name in the Maildir carries the token, and the row is written before the sender hears `stored`. A crash
  * between the two is mended by `recover`, which reads the names.
@@ -43,7 +33,6 @@ export class SeenTransfers {
     this.#db = db;
     this.#account = account;
     this.#clock = clock;
-    db.exec(SCHEMA);
   }
 
   has(token: string): boolean {

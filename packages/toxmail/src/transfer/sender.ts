@@ -23,7 +23,7 @@ export interface TransferJob {
 export type TransferOutcome =
   | { readonly kind: 'delivered' }
   | { readonly kind: 'failed'; readonly status: MailStatus }
-  | { readonly kind: 'offline' };
+  | { readonly kind: 'offline'; readonly status?: MailStatus };
 
 /** What both halves of a session may do with it. */
 export interface SessionPort {

@@ -66,7 +66,7 @@ export class PeerSession implements SessionPort {
   }
 
   deliver(job: TransferJob, progress: (sent: number) => void, signal: AbortSignal): Promise<TransferOutcome> {
-    if (this.#state === 'plain') return Promise.resolve({ kind: 'failed', status: transferStatus.noHello() });
+    if (this.#state === 'plain') return Promise.resolve({ kind: 'offline', status: transferStatus.noHello() });
     if (this.#state === 'broken') return Promise.resolve({ kind: 'failed', status: transferStatus.brokenPeer() });
     this.#startWatch();
     return this.#sender.deliver(job, progress, signal);
@@ -112,11 +112,14 @@ export class PeerSession implements SessionPort {
       return;
     }
     this.#pumping = true;
-    do {
-      this.#pumpAgain = false;
-      if (this.#flush()) this.#sender.pump();
-    } while (this.#pumpAgain && !this.#over);
-    this.#pumping = false;
+    try {
+      do {
+        this.#pumpAgain = false;
+        if (this.#flush()) this.#sender.pump();
+      } while (this.#pumpAgain && !this.#over);
+    } finally {
+      this.#pumping = false;
+    }
   }
 
   violation(reason: string): void {
@@ -190,7 +193,7 @@ export class PeerSession implements SessionPort {
   #noHello(): void {
     if (this.#state !== 'greeting' || this.#over) return;
     this.#state = 'plain';
-    this.#sender.end({ kind: 'failed', status: transferStatus.noHello() });
+    this.#sender.end({ kind: 'offline', status: transferStatus.noHello() });
   }
 
   /** True when no control packet waits. */

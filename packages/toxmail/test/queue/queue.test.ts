@@ -80,6 +80,30 @@ test('a temporary refusal waits for the clock, longer each time, and keeps the t
   assert.deepEqual([bench.queue.get(id!)!.state, bench.queue.get(id!)!.attempts], ['delivered', 3]);
 });
 
+test('a contact whose program takes no mail is left alone until it comes anew, and the reason is told', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  const text = 'no mail there';
+  bench.tox.answer = () => ({ kind: 'offline', status: { reply: 451, enhanced: '4.3.3', text } });
+  bench.queue.peerOnline('mum', KEY_A);
+  const [id] = await bench.put('x', A);
+  await bench.calm();
+  const [later] = await bench.put('y', A);
+  await bench.scheduler.advance(2 * DAY);
+  assert.deepEqual(bench.tox.ids, [id]);
+  const item = bench.queue.get(id!)!;
+  assert.deepEqual([item.state, item.attempts, item.reason], ['waiting', 0, { code: '4.3.3', text }]);
+  assert.equal(bench.queue.get(later!)!.reason!.code, '4.3.3');
+
+  bench.queue.peerOffline('mum', KEY_A);
+  assert.equal(bench.queue.get(id!)!.reason!.code, '4.4.1');
+  bench.tox.answer = () => ({ kind: 'delivered' });
+  bench.queue.peerOnline('mum', KEY_A);
+  await bench.calm();
+  assert.deepEqual(bench.tox.ids, [id, id, later]);
+  assert.deepEqual(bench.spoolFiles(), []);
+});
+
 test('retry tries at once, by the beginning of the id', async (t) => {
   const bench = new Bench(t);
   await bench.queue.start();

@@ -7,6 +7,7 @@ import { UserError } from '../../src/base/user-error.ts';
 import { Accounts } from '../../src/store/accounts.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
+import { SeenTransfers } from '../../src/transfer/seen.ts';
 import { MUM_ID } from '../contacts/ids.ts';
 
 test('the database is readable by its owner only, syncs each commit, and survives being opened again', (t) => {
@@ -47,6 +48,30 @@ test('work handed in together is committed together, and one that fails is undon
     accounts.list().map((a) => a.name),
     ['a', 'c'],
   );
+});
+
+test('what nobody waits for goes with the next commit, and is written without one', async () => {
+  const db = openDatabase(':memory:');
+  const accounts = new Accounts(db, new VirtualScheduler());
+  const order: string[] = [];
+  const late = db.later(() => accounts.add('late', 'h')).then(() => order.push('late'));
+  await db.soon(() => accounts.add('soon', 'h')).then(() => order.push('soon'));
+  await late;
+  assert.deepEqual(order, ['late', 'soon']);
+  await db.later(() => accounts.add('alone', 'h'));
+  assert.equal(accounts.list().length, 3);
+});
+
+test('an account takes with it what it remembers of mails that came', async () => {
+  const db = openDatabase(':memory:');
+  const accounts = new Accounts(db, new VirtualScheduler());
+  accounts.add('mum', 'h');
+  const seen = new SeenTransfers(db, 'mum', new VirtualScheduler());
+  await seen.add('0123');
+  assert.equal(seen.has('0123'), true);
+  accounts.remove('mum');
+  accounts.add('mum', 'h');
+  assert.equal(seen.has('0123'), false);
 });
 
 test('what waits for its commit is committed when the database is closed', async (t) => {

@@ -2,12 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { type Scheduler, systemScheduler } from '../../src/base/clock.ts';
 import { type FileSystem, realFiles } from '../../src/base/files.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { Maildir } from '../../src/maildir/maildir.ts';
-import { Database } from '../../src/store/database.ts';
+import { Accounts } from '../../src/store/accounts.ts';
+import { type Database, openDatabase } from '../../src/store/database.ts';
 import type { AddressBook, KnownAddress } from '../../src/transfer/arrival.ts';
 import { CreditPool } from '../../src/transfer/credit.ts';
 import { Inbox, type InboxDeps } from '../../src/transfer/inbox.ts';
@@ -149,7 +149,9 @@ export class Station {
   }
 
   async start(): Promise<void> {
-    this.#db = new Database(new DatabaseSync(join(this.folder, 'db')));
+    this.#db = openDatabase(join(this.folder, 'db'));
+    const accounts = new Accounts(this.#db, this.scheduler);
+    if (!accounts.get('me')) accounts.add('me', 'hash');
     this.maildir = new Maildir(this.files, join(this.folder, 'Maildir'), this.scheduler, 'test');
     const inbox = new Inbox({
       account: 'me',
