@@ -52,8 +52,11 @@ export interface Friend extends Omit<FriendInfo, 'publicKey'> {
 /**
  * One identity in the Tox network, on a UDP socket of its own. Many may live in one process; they
  * share nothing. All methods act at once; those that name a friend throw `ToxError` with kind
- * `unknown-friend` for a stranger and, where they send, `friend-offline`. After `close` they throw
- * `closed`.
+ * `unknown-friend` for a stranger and, where they send, `friend-offline`. After `close` everything
+ * that would change something or send throws `closed`; reading and `save` go on.
+ *
+ * Events are told one at a time and may be answered from within a listener, also with `close`. A
+ * listener that throws surfaces as an uncaught exception and harms neither node nor connection.
  */
 export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposable {
   readonly publicKey: PublicKeyHex;
@@ -79,7 +82,10 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     this.#driver = new Driver(tox, socket, (event) => this.#dispatch(event));
   }
 
-  /** Throws `bad-save`, `port-in-use`, `bad-argument`. */
+  /**
+   * Resolves once the socket is bound; the network is entered meanwhile (event `connection`). Throws
+   * `bad-save`, `port-in-use`, `bad-argument`, or the system's error for an address that is not ours.
+   */
   static async create(options: ToxNodeOptions = {}): Promise<ToxNode> {
     const env = systemEnv(options.log);
     const save = options.save && plainSave(options.save, options.passphrase);
@@ -94,7 +100,12 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
       },
     });
     const node = new ToxNode(env, tox, await UdpSocket.open(options.udp ?? {}));
-    for (const { host, port, publicKey } of options.bootstrap ?? []) node.bootstrap(host, port, publicKey);
+    try {
+      for (const { host, port, publicKey } of options.bootstrap ?? []) node.bootstrap(host, port, publicKey);
+    } catch (error) {
+      await node.close();
+      throw error;
+    }
     return node;
   }
 
@@ -141,16 +152,16 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     return formatToxId(this.#tox.messenger.toxId);
   }
 
-  /** Four bytes; a new one makes the old Tox ID useless for friend requests. */
+  /** Four bytes, copied; a new one makes the old Tox ID useless for friend requests. Throws `bad-argument`. */
   setNospam(nospam: Uint8Array): void {
-    this.#tox.messenger.setNospam(nospam as Nospam);
+    this.#do(() => this.#tox.messenger.setNospam(nospam as Nospam));
   }
 
   get name(): string {
     return this.#tox.messenger.name;
   }
 
-  /** At most 128 bytes of UTF-8. */
+  /** At most 128 bytes of UTF-8, else `bad-argument`; friends online are told. */
   setName(name: string): void {
     this.#do((now) => this.#tox.messenger.setName(now, name));
   }
@@ -159,7 +170,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     return this.#tox.messenger.statusMessage;
   }
 
-  /** At most 1007 bytes of UTF-8. */
+  /** At most 1007 bytes of UTF-8, else `bad-argument`; friends online are told. */
   setStatusMessage(text: string): void {
     this.#do((now) => this.#tox.messenger.setStatusMessage(now, text));
   }
@@ -180,6 +191,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
 
   // Friends.
 
+  /** At most 256. */
   get friends(): Friend[] {
     return this.#tox.messenger.friends().map((f) => ({ ...f, publicKey: toHex(f.publicKey) }));
   }
@@ -199,17 +211,19 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     return toHex(this.#do((now) => this.#tox.messenger.addFriend(now, parsed.id, message)));
   }
 
-  /** Makes the key a friend without a request: it asked us, or adds us as well. */
+  /** Makes the key a friend without a request: it asked us, or adds us as well. Throws as `addFriend`. */
   acceptFriend(publicKey: PublicKeyHex): PublicKeyHex {
     return toHex(this.#do((now) => this.#tox.messenger.acceptFriend(now, parseKey(publicKey))));
   }
 
+  /** Tells the friend "offline" and forgets it; its transfers end with their events. */
   removeFriend(publicKey: PublicKeyHex): void {
     this.#do((now) => this.#tox.messenger.removeFriend(now, parseKey(publicKey)));
   }
 
   // Talking.
 
+  /** Tells one friend whether we are writing to it. */
   setTyping(friend: PublicKeyHex, typing: boolean): void {
     this.#do((now) => this.#tox.messenger.setTyping(now, parseKey(friend), typing));
   }
@@ -249,6 +263,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     return this.#do((now) => this.#tox.messenger.fileEnd(now, parseKey(friend), file));
   }
 
+  /** `resume` accepts an offer or lifts our pause; `kill` ends the transfer for good, without an event. */
   fileControl(friend: PublicKeyHex, file: FileNumber, control: 'resume' | 'pause' | 'kill'): void {
     this.#do((now) => this.#tox.messenger.fileControl(now, parseKey(friend), file, control));
   }
