@@ -4,9 +4,9 @@ import { realFiles } from '../base/files.ts';
 import type { Logger } from '../base/log.ts';
 import { AddressBookOf } from '../contacts/address-book.ts';
 import { Maildir } from '../maildir/maildir.ts';
-import { DEFAULT_SIZE_LIMIT } from '../submission/server.ts';
 import type { CreditPool } from '../transfer/credit.ts';
 import { Inbox } from '../transfer/inbox.ts';
+import { HEADER_LIMIT } from '../transfer/limits.ts';
 import { MailTransfer } from '../transfer/mail-transfer.ts';
 import { Partials } from '../transfer/partials.ts';
 import { SeenTransfers } from '../transfer/seen.ts';
@@ -19,6 +19,8 @@ export interface AccountDeps {
   readonly log: Logger;
   /** Shared by all accounts. */
   readonly pool: CreditPool;
+  /** Largest mail that programs may hand in, bytes; from contacts the same is taken. */
+  readonly sizeLimit: number;
   readonly hooks: AccountNodeHooks;
 }
 
@@ -30,7 +32,7 @@ export class AccountServices {
   readonly seen: SeenTransfers;
   readonly transfer: MailTransfer;
 
-  constructor(account: string, { folder, scheduler, log, pool, hooks }: AccountDeps) {
+  constructor(account: string, { folder, scheduler, log, pool, sizeLimit, hooks }: AccountDeps) {
     this.node = new AccountNode(account, folder, log, hooks);
     this.maildir = new Maildir(realFiles, folder.maildirOf(account), scheduler);
     this.seen = new SeenTransfers(folder.db, account, scheduler);
@@ -43,7 +45,7 @@ export class AccountServices {
       pool,
       scheduler,
       log,
-      maxSize: DEFAULT_SIZE_LIMIT,
+      maxSize: sizeLimit + HEADER_LIMIT, // the addresses in the header grow on their way
     });
     this.transfer = new MailTransfer({
       link: this.node,

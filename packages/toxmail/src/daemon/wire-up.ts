@@ -8,7 +8,7 @@ import { LocalDelivery } from '../delivery/local.ts';
 import type { DeliveryTarget } from '../delivery/target.ts';
 import { Pop3Server } from '../pop3/server.ts';
 import { Queue } from '../queue/queue.ts';
-import { SubmissionServer } from '../submission/server.ts';
+import { DEFAULT_SIZE_LIMIT, SubmissionServer } from '../submission/server.ts';
 import { CreditPool } from '../transfer/credit.ts';
 import { AccountServices } from './account-services.ts';
 import { Commands, type RunningParts, type ToxState } from './commands.ts';
@@ -61,9 +61,10 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       peerOffline: (account: string, key: string) => queue.peerOffline(account, key),
     };
     const pool = new CreditPool();
+    const sizeLimit = DEFAULT_SIZE_LIMIT;
 
     const startAccount = async (name: string): Promise<void> => {
-      const account = new AccountServices(name, { folder, scheduler, log, pool, hooks });
+      const account = new AccountServices(name, { folder, scheduler, log, pool, sizeLimit, hooks });
       await account.prepare();
       await account.node.start(async (profile) => {
         for (const udpPort of ports.candidates()) {
@@ -93,6 +94,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       queue,
       clock: scheduler,
       log,
+      sizeLimit,
       throttle,
     });
     const pop3 = new Pop3Server({
