@@ -78,8 +78,13 @@ export class Tox implements Machine<ToxEvent> {
       },
       options.bootstrapInfo ? { bootstrapInfo: options.bootstrapInfo } : {},
     );
-    this.#onionRelay = new OnionRelay(env, dhtKeys, dhtSharedKeys, send, (at, target, asker) =>
-      this.#dht.closest(at, target, MAX_SENT_NODES, asker),
+    this.#onionRelay = new OnionRelay(
+      env,
+      dhtKeys,
+      dhtSharedKeys,
+      send,
+      (at, target, asker) => this.#dht.closest(at, target, MAX_SENT_NODES, asker),
+      (at, key, dataKey) => this.#onion.announcedHere(at, key, dataKey),
     );
     this.#onion = new OnionClient(
       env,
@@ -89,6 +94,7 @@ export class Tox implements Machine<ToxEvent> {
         dhtSharedKeys,
         send,
         ownNodes: (at) => this.#ownNodes(at),
+        deliver: (at, request) => this.#onionRelay.deliver(at, request),
         probe: (at, node) => this.#dht.probe(at, node, dhtKeys.publicKey),
         sendDhtRequest: (at, dhtKey, id, data) => this.#dht.sendRequest(at, dhtKey, id, data),
       },

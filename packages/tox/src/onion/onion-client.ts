@@ -56,6 +56,8 @@ const ROUTED_INTERVAL = 20_000;
 // Ours.
 /** The first repeats over the DHT: after 2, 4, 8, 16 s; ms. */
 const FIRST_ROUTED_INTERVAL = 2_000;
+/** Between what a friend is told each time that he announces himself to us; ms. */
+const TELL_HERE_INTERVAL = 500;
 /** Keys shared by our real key with friends and with the nodes that we announce to. */
 const MAX_REAL_SHARED_KEYS = 1024;
 /** Derivations that data through one first hop may cost us: two per packet of a stranger. */
@@ -79,6 +81,8 @@ export interface OnionClientDeps {
   readonly send: SendDatagram;
   /** What DHT-key packets carry: our own node first, then good nodes near us; the first four count. */
   ownNodes(now: Mono): readonly PackedNode[];
+  /** Hands an 0x85 to a friend who announced himself to this very node. */
+  deliver(now: Mono, request: Uint8Array): void;
   /** Asks a node whether it still lives; `addNode` is told if it does. */
   probe(now: Mono, node: NodeInfo): void;
   /** A routed DHT request; how many copies went out. */
@@ -95,6 +99,8 @@ interface Friend {
   routedTimes: number;
   routedDue: Mono;
   request: FriendRequestBody | undefined;
+  /** When he was last told something as he announced himself to us. */
+  toldHereAt: Mono;
   /** The newest `no_replay` of his; forgotten when he goes offline, in case his clock was wrong. */
   noReplay: bigint;
   /** What his last DHT-key packet said. */
@@ -182,6 +188,15 @@ export class OnionClient {
     for (const friend of this.#friends.values()) if (!friend.online) friend.search.offer(now, node);
   }
 
+  /** Someone announced himself to this very node: a friend hears from us in the same moment. */
+  announcedHere(now: Mono, publicKey: PublicKey, dataKey: PublicKey): void {
+    const friend = this.#friends.get(keyId(publicKey));
+    if (!friend || friend.online || now - friend.toldHereAt < TELL_HERE_INTERVAL) return;
+    friend.toldHereAt = now;
+    this.#sendRequest(now, friend, undefined, dataKey);
+    this.#tell(now, friend, undefined, dataKey);
+  }
+
   /** Starts to search; nothing if he is a friend already. */
   addFriend(now: Mono, publicKey: PublicKey): void {
     this.#touch(now);
@@ -199,6 +214,7 @@ export class OnionClient {
       routedTimes: 0,
       routedDue: now,
       request: undefined,
+      toldHereAt: Number.NEGATIVE_INFINITY,
       noReplay: 0n,
       heardDhtKey: undefined,
     };
@@ -348,12 +364,12 @@ export class OnionClient {
     if (arrived && !friend.online) friend.search.hurry(now);
   }
 
-  #tell(now: Mono, friend: Friend, near: NearNode, dataKey: PublicKey): void {
+  #tell(now: Mono, friend: Friend, near: NearNode | undefined, dataKey: PublicKey): void {
     const news = this.#news(now, friend);
     if (news) this.#sendData(now, friend, near, dataKey, news.nonce, news.box);
   }
 
-  #sendRequest(now: Mono, friend: Friend, near: NearNode, dataKey: PublicKey): void {
+  #sendRequest(now: Mono, friend: Friend, near: NearNode | undefined, dataKey: PublicKey): void {
     const key = this.#realShared.get(friend.publicKey);
     if (!friend.request || !key) return;
     const nonce = randomNonce(this.#env);
@@ -361,16 +377,31 @@ export class OnionClient {
     this.#sendData(now, friend, near, dataKey, nonce, seal(key, nonce, plain));
   }
 
-  /** `box` from our real key to the friend's under `nonce`, which the outer box shares. */
-  #sendData(now: Mono, friend: Friend, near: NearNode, dataKey: PublicKey, nonce: Nonce, box: Uint8Array): void {
+  /**
+   * `box` from our real key to the friend's under `nonce`, which the outer box shares. Without `near`
+   * he announced himself to us.
+   */
+  #sendData(
+    now: Mono,
+    friend: Friend,
+    near: NearNode | undefined,
+    dataKey: PublicKey,
+    nonce: Nonce,
+    box: Uint8Array,
+  ): void {
     const once = generateKeyPair(this.#env);
     const key = sharedKey(dataKey, once.secretKey);
-    // The path of an answer that just came works; a repeat takes another one.
-    const path = near.heardAt === now ? near.path : this.#searchPaths.pick(now, near.path);
-    if (!key || !path) return;
+    if (!key) return;
     const signed = writeSignedData({ sender: this.#deps.realKeys.publicKey, box });
     const data = { nonce, publicKey: once.publicKey, box: seal(key, nonce, signed) };
-    this.#lookupDeps.sendOver(path, near.node.endpoint, writeDataRequest(friend.publicKey, data));
+    const request = writeDataRequest(friend.publicKey, data);
+    if (!near) {
+      this.#deps.deliver(now, request);
+      return;
+    }
+    // The path of an answer that just came works; a repeat takes another one.
+    const path = near.heardAt === now ? near.path : this.#searchPaths.pick(now, near.path);
+    if (path) this.#lookupDeps.sendOver(path, near.node.endpoint, request);
   }
 
   #route(now: Mono, friend: Friend, dhtKey: PublicKey): void {

@@ -62,6 +62,7 @@ export class OnionRelay {
   readonly #sharedKeys: SharedKeys;
   readonly #send: SendDatagram;
   readonly #closest: (now: Mono, target: PublicKey, asker: Endpoint) => readonly NodeInfo[];
+  readonly #onStored: (now: Mono, publicKey: PublicKey, dataKey: PublicKey) => void;
   readonly #store: AnnounceStore;
   readonly #budget = new SourceLimiter(KEYS_EACH, KEYS_ALL, SOURCES);
   #returnKey: SharedKey;
@@ -75,11 +76,14 @@ export class OnionRelay {
     send: SendDatagram,
     /** Live DHT nodes nearest to `target`, LAN addresses only for askers on the LAN. */
     closest: (now: Mono, target: PublicKey, asker: Endpoint) => readonly NodeInfo[],
+    /** Someone announced himself to us, anew or again; both keys are views. */
+    onStored: (now: Mono, publicKey: PublicKey, dataKey: PublicKey) => void = () => {},
   ) {
     this.#env = env;
     this.#sharedKeys = sharedKeys;
     this.#send = send;
     this.#closest = closest;
+    this.#onStored = onStored;
     this.#store = new AnnounceStore(env, dhtKeys.publicKey);
     this.#returnKey = env.random(32) as SharedKey;
   }
@@ -157,9 +161,10 @@ export class OnionRelay {
     const { searched, dataKey, pingId, sendback } = plain;
     // Only under the key that made the request, and only if he asks about himself.
     const own = equalConstantTime(searched, requester);
-    if (own && this.#store.checkPingId(now, requester, from, pingId)) {
+    const stored =
+      own &&
+      this.#store.checkPingId(now, requester, from, pingId) &&
       this.#store.put(now, requester, dataKey, from, returnBlock);
-    }
     const entry = this.#store.get(now, searched);
     let status: AnnounceResponsePlain['status'] = NOT_STORED;
     if (entry && !own) status = STORED;
@@ -172,11 +177,17 @@ export class OnionRelay {
     const counted = kind === COUNTED_ANNOUNCE_RESPONSE;
     const box = seal(key, nonce, writeAnnounceResponsePlain({ status, value, nodes }, counted));
     this.#respond(from, returnBlock, writeAnnounceResponse(kind, { sendback, nonce, box }));
+    if (stored) this.#onStored(now, requester, dataKey);
   }
 
   #handOver(now: Mono, data: Uint8Array): void {
     const split = data.length - RETURN_3_SIZE;
-    const request = split > 0 && data.length <= MAX_ONION_PACKET_SIZE && readDataRequest(data.subarray(0, split));
+    if (split > 0 && data.length <= MAX_ONION_PACKET_SIZE) this.deliver(now, data.subarray(0, split));
+  }
+
+  /** Hands a data request (0x85, without a return block) to the one it is for, if he announced himself to us. */
+  deliver(now: Mono, data: Uint8Array): void {
+    const request = readDataRequest(data);
     const entry = request && this.#store.get(now, request.destination);
     if (entry) this.#respond(entry.hop, entry.returnBlock, writeDataResponse(request.forwarded));
   }

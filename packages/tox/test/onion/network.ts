@@ -36,8 +36,13 @@ export class OnionPeer implements Machine<Notice> {
     this.dhtKeys = generateKeyPair(env);
     const shared = new SharedKeys(this.dhtKeys.secretKey, 512);
     const send = (to: Endpoint, data: Uint8Array) => void this.#out.push({ to, data });
-    this.relay = new OnionRelay(env, this.dhtKeys, shared, send, (_now, target) =>
-      [...this.known].sort((a, b) => compareDistance(target, a.publicKey, b.publicKey)).slice(0, 4),
+    this.relay = new OnionRelay(
+      env,
+      this.dhtKeys,
+      shared,
+      send,
+      (_now, target) => [...this.known].sort((a, b) => compareDistance(target, a.publicKey, b.publicKey)).slice(0, 4),
+      (at, key, dataKey) => this.client.announcedHere(at, key, dataKey),
     );
     this.client = new OnionClient(
       env,
@@ -47,6 +52,7 @@ export class OnionPeer implements Machine<Notice> {
         dhtSharedKeys: shared,
         send,
         ownNodes: () => [{ ...this.info, transport: 'udp' }],
+        deliver: (at, request) => this.relay.deliver(at, request),
         probe: (_now, node) => this.probed.push(node),
         sendDhtRequest: (_now, to, _id, data) => this.routed.push({ to, data }),
       },

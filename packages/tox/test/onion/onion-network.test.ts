@@ -63,6 +63,20 @@ test('a friend request reaches a stranger, and stops when it is cleared', () => 
   assert.equal(b.notices.length, count);
 });
 
+test('a friend who announces himself to our own node hears from us in the same moment', () => {
+  const { world, peers } = network(7, 3);
+  const [hub, a, b] = peers as [OnionPeer, OnionPeer, OnionPeer];
+  world.poke(a.at, () => a.meet(world.now, hub));
+  world.poke(a.at, () => a.client.addFriend(world.now, b.realKeys.publicKey));
+  world.runFor(3_600_000); // our search is rare by now
+  world.poke(b.at, () => b.client.addFriend(world.now, a.realKeys.publicKey));
+  b.client.setFriendOnline(world.now, a.realKeys.publicKey, true); // b does not search for us
+  const start = world.now;
+  world.poke(b.at, () => b.meet(world.now, a));
+  world.runUntil(() => found(b, a), 1_000, 'b knows a');
+  assert.ok(world.now - start <= 400, `${world.now - start} ms`);
+});
+
 test('two nodes that know only each other find each other', () => {
   const { world, peers } = network(4, 2);
   const [a, b] = peers as [OnionPeer, OnionPeer];
