@@ -1,7 +1,7 @@
+import { earlier } from './core/deadline.ts';
 import type { Env, Mono } from './core/env.ts';
 import { Fifo } from './core/fifo.ts';
 import type { Datagram, Machine } from './core/machine.ts';
-import { earlier } from './core/timer-table.ts';
 import { generateKeyPair, type KeyPair, keyPairFromSecret, type PublicKey, type SecretKey } from './crypto/keys.ts';
 import { SharedKeys } from './crypto/shared-keys.ts';
 import { DhtNode } from './dht/dht-node.ts';

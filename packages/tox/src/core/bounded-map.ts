@@ -46,10 +46,6 @@ export class BoundedMap<K, V> {
     this.#map.clear();
   }
 
-  entries(): MapIterator<[K, V]> {
-    return this.#map.entries();
-  }
-
   values(): MapIterator<V> {
     return this.#map.values();
   }

@@ -38,10 +38,6 @@ export function keyId(key: PublicKey): KeyId {
   return Buffer.from(key.buffer, key.byteOffset, KEY_SIZE).toString('latin1') as KeyId;
 }
 
-export function keyFromId(id: KeyId): PublicKey {
-  return new Uint8Array(Buffer.from(id, 'latin1')) as Uint8Array as PublicKey;
-}
-
 /** Plain comparison, for public values only. Secrets: `equalConstantTime`. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;

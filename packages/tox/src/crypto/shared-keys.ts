@@ -26,11 +26,6 @@ export class SharedKeys {
     return key;
   }
 
-  /** The key if no derivation is needed. */
-  cached(publicKey: PublicKey): SharedKey | undefined {
-    return this.#cache.get(keyId(publicKey));
-  }
-
   /** Whether `get` would answer without a derivation. */
   has(publicKey: PublicKey): boolean {
     return this.#cache.has(keyId(publicKey));

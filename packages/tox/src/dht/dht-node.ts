@@ -1,8 +1,8 @@
 import { BoundedMap } from '../core/bounded-map.ts';
+import { earlier } from '../core/deadline.ts';
 import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
 import { Budget, SourceLimiter } from '../core/source-limiter.ts';
-import { earlier } from '../core/timer-table.ts';
 import {
   KEY_SIZE,
   type KeyId,
@@ -33,7 +33,7 @@ import {
   readDhtFrame,
 } from '../packet/dht.ts';
 import { DHT_REQUEST } from '../packet/dht-request.ts';
-import { decodeLanDiscovery, encodeLanDiscovery, LAN_DISCOVERY } from '../packet/lan-discovery.ts';
+import { decodeLanDiscovery, LAN_DISCOVERY } from '../packet/lan-discovery.ts';
 import { type Endpoint, isLan, isUnicast, sourceOf } from '../wire/endpoint.ts';
 import { MAX_SENT_NODES, type NodeInfo } from '../wire/packed-node.ts';
 import { Bootstrapper } from './bootstrapper.ts';
@@ -219,11 +219,6 @@ export class DhtNode {
   probe(now: Mono, node: NodeInfo, target: PublicKey): void {
     if (sameBytes(node.publicKey, this.#own) || !isUnicast(node.endpoint)) return;
     this.#askOnce(now, node.publicKey, node.endpoint, target);
-  }
-
-  /** The datagram that tells our DHT key to a LAN. */
-  lanDiscovery(): Uint8Array {
-    return encodeLanDiscovery(this.#own);
   }
 
   liveNodes(now: Mono): number {

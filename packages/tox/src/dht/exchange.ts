@@ -63,8 +63,7 @@ export class Exchange {
 
   /** The key shared with a sender: from the cache, or derived at the expense of the source. */
   keyFor(now: Mono, from: Endpoint, sender: PublicKey): SharedKey | undefined {
-    const cached = this.#sharedKeys.cached(sender);
-    if (cached) return cached;
-    return this.#derivations.allow(now, sourceOf(from)) ? this.#sharedKeys.get(sender) : undefined;
+    if (!this.#sharedKeys.has(sender) && !this.#derivations.allow(now, sourceOf(from))) return undefined;
+    return this.#sharedKeys.get(sender);
   }
 }

@@ -177,11 +177,6 @@ export class Messenger implements FriendConnectionHooks {
     this.#setOffline(friend);
   }
 
-  /** A further request of this stranger is shown again. */
-  forgetRequest(publicKey: PublicKey): void {
-    this.#requests.forget(publicKey);
-  }
-
   // Talking.
 
   /** Tells one friend whether we are writing to it. */

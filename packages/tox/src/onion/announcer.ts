@@ -1,5 +1,5 @@
+import { earlier } from '../core/deadline.ts';
 import type { Mono } from '../core/env.ts';
-import { earlier } from '../core/timer-table.ts';
 import type { KeyPair, PublicKey } from '../crypto/keys.ts';
 import { ANNOUNCED, type AnnounceResponsePlain, NOT_STORED, STORED } from '../packet/onion.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';

@@ -1,7 +1,7 @@
+import { earlier } from '../core/deadline.ts';
 import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
 import { SourceLimiter } from '../core/source-limiter.ts';
-import { earlier } from '../core/timer-table.ts';
 import {
   generateKeyPair,
   type KeyId,

@@ -32,7 +32,6 @@ export const MAX_ONION_PAYLOAD_SIZE = 1174;
 /** Longest 0x86 that c-toxcore accepts (MAX_DATA_REQUEST_SIZE there). */
 export const MAX_DATA_RESPONSE_SIZE = 1069;
 export const ANNOUNCE_REQUEST_SIZE = 177;
-export const ANNOUNCE_RESPONSE_MIN_SIZE = 82;
 export const PING_ID_SIZE = 32;
 export const SENDBACK_SIZE = 8;
 /** Return block that hop A, B, C leaves: nonce, MAC, address, and the block of the hop before. */

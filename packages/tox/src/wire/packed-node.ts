@@ -20,7 +20,7 @@ const UDP6 = 10;
 const TCP4 = 130;
 const TCP6 = 138;
 
-export const PACKED_NODE_IP4_SIZE = 39;
+/** The larger of the two forms, bytes. */
 export const PACKED_NODE_IP6_SIZE = 51;
 /** spec: `MAX_SENT_NODES`: nodes in any one answer about nodes, and in a DHT-key packet. */
 export const MAX_SENT_NODES = 4;
