@@ -8,7 +8,7 @@ import { type CutMail, HeaderCutter } from '../message/header-cutter.ts';
 import type { MailStatus } from '../smtp/mail-error.ts';
 import { type AddressBook, arrivalHeader } from './arrival.ts';
 import type { CreditPool } from './credit.ts';
-import { HEADER_LIMIT, READ_BLOCK, STORING_AT_ONCE } from './limits.ts';
+import { HEADER_LIMIT, LARGE_PER_PEER, READ_BLOCK, STORING_AT_ONCE } from './limits.ts';
 import { transferStatus } from './outcome.ts';
 import type { Partials } from './partials.ts';
 import type { SeenTransfers } from './seen.ts';
@@ -55,6 +55,8 @@ export class Inbox {
   readonly partials: Partials;
   readonly log: Logger;
   readonly maxSize: number;
+  /** Only of peers that hold a place. */
+  readonly #places = new Map<string, { taken: number; readonly waiting: (() => void)[] }>();
   /** Mails in work, over all sessions. Bounded by the sessions' own limits. */
   readonly #claims = new Map<string, Promise<void>>();
   #storing = 0;
@@ -99,6 +101,26 @@ export class Inbox {
     return () => {
       if (this.#claims.get(token) === mine) this.#claims.delete(token);
       resolve();
+    };
+  }
+
+  /**
+   * Waits for one of the peer's LARGE_PER_PEER places, in turn. They are counted over all its sessions, as it may begin
+   * those faster than the disk closes files. The result gives the place back.
+   */
+  async place(peer: string): Promise<() => void> {
+    let places = this.#places.get(peer);
+    if (!places) {
+      places = { taken: 0, waiting: [] };
+      this.#places.set(peer, places);
+    }
+    const { waiting } = places;
+    if (places.taken >= LARGE_PER_PEER) await new Promise<void>((go) => waiting.push(go));
+    else places.taken++;
+    return () => {
+      const next = waiting.shift();
+      if (next) next();
+      else if (--places.taken === 0) this.#places.delete(peer);
     };
   }
 

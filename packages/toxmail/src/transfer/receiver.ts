@@ -4,7 +4,7 @@ import { errorField } from '../base/log.ts';
 import type { MailStatus } from '../smtp/mail-error.ts';
 import { IncomingCredit } from './credit.ts';
 import type { Inbox, IncomingMail } from './inbox.ts';
-import { EAGER_LIMIT, LARGE_PER_PEER, OPEN_TRANSFERS, READ_BLOCK, STALL_TIMEOUT_MS, WRITE_BLOCK } from './limits.ts';
+import { EAGER_LIMIT, OPEN_TRANSFERS, READ_BLOCK, STALL_TIMEOUT_MS, WRITE_BLOCK } from './limits.ts';
 import { diskStatus, transferStatus } from './outcome.ts';
 import type { Cancel, Data, Offer } from './packets.ts';
 import type { SessionPort } from './sender.ts';
@@ -30,8 +30,8 @@ interface Incoming extends IncomingMail {
   writing: boolean;
   /** When data came last. */
   lastData: number;
-  /** Holds one of the LARGE_PER_PEER places. */
-  placed: boolean;
+  /** Gives back the place that lets it have a file open. */
+  leave: (() => void) | undefined;
   /** Nothing of it is worth keeping on the disk. */
   discard: boolean;
   /** Answered, cancelled, or the session is over. */
@@ -41,7 +41,7 @@ interface Incoming extends IncomingMail {
 }
 
 /**
- * The receiving half of one session. Bounds: OPEN_TRANSFERS mails, LARGE_PER_PEER of them with a file open, and the
+ * The receiving half of one session. Bounds: OPEN_TRANSFERS mails, those with a file open as `Inbox.place` allows, and the
  * bytes that IncomingCredit grants.
  */
 export class Receiver {
@@ -50,8 +50,7 @@ export class Receiver {
   readonly #inbox: Inbox;
   readonly #credit: IncomingCredit;
   readonly #open = new Map<number, Incoming>();
-  /** Admitted large mails that wait for one of the LARGE_PER_PEER places. */
-  #queue: Incoming[] = [];
+  /** Mails of this session that hold a place. */
   #large = 0;
   #ended = false;
 
@@ -96,7 +95,7 @@ export class Receiver {
       written: 0,
       writing: false,
       lastData: this.#inbox.mono(),
-      placed: false,
+      leave: undefined,
       discard: false,
       ended: false,
       release: () => {},
@@ -180,19 +179,16 @@ export class Receiver {
       if (refusal) return this.#refuse(t, refusal);
       t.admitted = true;
       if (t.eager) return this.#storeIfWhole(t);
-      this.#queue.push(t);
-      this.#startLarge();
+      const leave = await this.#inbox.place(this.#peer);
+      if (t.ended) {
+        leave();
+        return t.release();
+      }
+      t.leave = leave;
+      this.#large++;
+      await this.#resume(t);
     } catch (error) {
       this.#fail(t, error);
-    }
-  }
-
-  #startLarge(): void {
-    while (this.#large < LARGE_PER_PEER && this.#queue.length > 0) {
-      const t = this.#queue.shift()!;
-      this.#large++;
-      t.placed = true;
-      void this.#resume(t).catch((error: unknown) => this.#fail(t, error));
     }
   }
 
@@ -329,7 +325,6 @@ export class Receiver {
     if (t.ended) return;
     t.ended = true;
     this.#open.delete(t.stream);
-    this.#queue = this.#queue.filter((other) => other !== t);
     this.#free(t.held);
     t.chunks = [];
     t.held = 0;
@@ -346,10 +341,10 @@ export class Receiver {
       this.#inbox.log.warn('transfer.close-failed', { id: t.id, error: errorField(error) });
     }
     t.release();
-    if (!t.placed) return;
-    t.placed = false;
+    if (!t.leave) return;
+    t.leave();
+    t.leave = undefined;
     this.#large--;
-    this.#startLarge();
   }
 
   #free(bytes: number): void {
