@@ -2,6 +2,7 @@ export type { Env, Mono } from './core/env.ts';
 export { ToxError, type ToxErrorKind } from './core/errors.ts';
 export type { Datagram, Machine } from './core/machine.ts';
 export type { FileNumber, ToxEvent, UserStatus } from './messenger/events.ts';
+export type { FileOffer } from './messenger/file-transfer.ts';
 export {
   formatToxId,
   formatToxIdBase32,
@@ -9,6 +10,7 @@ export {
   parseToxIdBase32,
   type ToxId,
   type ToxIdFailure,
+  type ToxIdResult,
 } from './messenger/tox-id.ts';
 export {
   type BootstrapNode,
@@ -20,3 +22,5 @@ export {
 } from './node/tox-node.ts';
 export type { UdpOptions } from './node/udp.ts';
 export { Tox, type ToxOptions } from './tox.ts';
+export { type Endpoint, endpoint } from './wire/endpoint.ts';
+export type { NodeInfo } from './wire/packed-node.ts';
