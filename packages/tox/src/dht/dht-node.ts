@@ -34,7 +34,7 @@ import {
 } from '../packet/dht.ts';
 import { DHT_REQUEST } from '../packet/dht-request.ts';
 import { decodeLanDiscovery, LAN_DISCOVERY } from '../packet/lan-discovery.ts';
-import { type Endpoint, isLan, isUnicast, sourceOf } from '../wire/endpoint.ts';
+import { type Endpoint, isInternal, isLan, isUnicast, sourceOf } from '../wire/endpoint.ts';
 import { MAX_SENT_NODES, type NodeInfo } from '../wire/packed-node.ts';
 import { Bootstrapper } from './bootstrapper.ts';
 import { Exchange } from './exchange.ts';
@@ -311,10 +311,10 @@ export class DhtNode {
     const pending = this.#exchange.answered(now, response.id, sender, from);
     if (!pending?.target) return;
     const peer = this.#answered(now, pending);
-    const sourceIsLan = isLan(from);
+    const sourceIsInternal = isInternal(from);
     for (const node of response.nodes) {
       // A stranger must not make us knock at doors of our own LAN.
-      if (!isUnicast(node.endpoint) || (!sourceIsLan && isLan(node.endpoint))) continue;
+      if (!isUnicast(node.endpoint) || (!sourceIsInternal && isInternal(node.endpoint))) continue;
       this.#mentioned(now, node, peer, pending.target);
     }
   }

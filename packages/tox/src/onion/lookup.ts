@@ -11,7 +11,7 @@ import {
   writeAnnounceRequest,
   writeAnnounceRequestPlain,
 } from '../packet/onion.ts';
-import { type Endpoint, isLan, isUnicast } from '../wire/endpoint.ts';
+import { type Endpoint, isInternal, isUnicast } from '../wire/endpoint.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
 import { type NearNode, NearNodes } from './near-nodes.ts';
 import type { NodePool } from './node-pool.ts';
@@ -121,9 +121,9 @@ export class Lookup {
       near.path = path;
       this.#options.onAnswer(now, near, answer, proven);
     }
-    const lan = isLan(from);
+    const internal = isInternal(from);
     for (const named of answer.nodes) {
-      if (isUnicast(named.endpoint) && (lan || !isLan(named.endpoint))) this.consider(now, named);
+      if (isUnicast(named.endpoint) && (internal || !isInternal(named.endpoint))) this.consider(now, named);
     }
   }
 

@@ -33,7 +33,7 @@ import {
   writeDataResponse,
   writeOnionResponse,
 } from '../packet/onion.ts';
-import { type Endpoint, isLan, isUnicast, sourceOf } from '../wire/endpoint.ts';
+import { type Endpoint, isInternal, isUnicast, sourceOf } from '../wire/endpoint.ts';
 import { MAX_SENT_NODES, type NodeInfo } from '../wire/packed-node.ts';
 import { Writer } from '../wire/writer.ts';
 import { ANNOUNCE_ENTRY_LIFETIME, AnnounceStore } from './announce-store.ts';
@@ -224,5 +224,5 @@ export class OnionRelay {
 
 /** Nobody outside our LAN may use us to reach it. */
 function mayReach(from: Endpoint, to: Endpoint): boolean {
-  return isUnicast(to) && (!isLan(to) || isLan(from));
+  return isUnicast(to) && (!isInternal(to) || isInternal(from));
 }

@@ -80,6 +80,15 @@ export function isLan(e: Endpoint): boolean {
   return ip[15] === 1 && ip.subarray(0, 15).every((x) => x === 0);
 }
 
+/**
+ * As `isLan`, and the unique local addresses of IPv6 (RFC 4193), which c-toxcore's list lacks: nobody
+ * outside may make us send there.
+ */
+export function isInternal(e: Endpoint): boolean {
+  if (isLan(e)) return true;
+  return isIp6(e) && (endpointIp(e)[0]! & 0xfe) === 0xfc;
+}
+
 /** False for addresses that no peer can have: unspecified, multicast, IPv4 broadcast and 0/8. */
 export function isUnicast(e: Endpoint): boolean {
   const ip = endpointIp(e);

@@ -139,6 +139,9 @@ test('nobody outside the LAN can use a hop to reach it, nor make it send to nobo
   };
   assert.deepEqual(a.hear(0, CLIENT, request(lan)), []);
   assert.equal(a.hear(0, endpoint('192.168.1.2', 1)!, request(lan)).length, 1);
+  const unique = request(endpoint('fd00::1', 1)!);
+  assert.deepEqual(a.hear(0, endpoint('2001:db8::2', 1)!, unique), []);
+  assert.equal(a.hear(0, endpoint('fd00::2', 1)!, unique).length, 1);
   assert.deepEqual(a.hear(0, CLIENT, request(endpoint('224.0.0.1', 1)!)), []);
   assert.deepEqual(a.hear(0, CLIENT, request(endpoint('0.0.0.0', 1)!)), []);
 });
