@@ -33,6 +33,8 @@ const FIRST_RETRY = 1_000;
  */
 const FIRST_INTERVAL = 300;
 const EARLY_PHASE = 10_000;
+/** With more friends searched at once each waits in proportion. */
+const FEW_FRIENDS = 8;
 /** Bounds of the same while some node keeps the friend's announce: he is there, but not connected; ms. */
 const MIN_FOUND_INTERVAL = 10_000;
 const MAX_FOUND_INTERVAL = 120_000;
@@ -53,6 +55,8 @@ interface Mailbox {
 }
 
 export interface FriendSearchHooks {
+  /** How many friends are searched now. */
+  searched(): number;
   /** Send our DHT key to the friend through this node. */
   tell(now: Mono, near: NearNode, dataKey: PublicKey): void;
   /** Send the pending friend request. */
@@ -133,7 +137,10 @@ export class FriendSearch {
   /** How long to wait after a request sent at `at`. */
   #interval(at: Mono): number {
     const age = at - this.#started;
-    if (age < EARLY_PHASE) return FIRST_INTERVAL + Math.min(age / 2, FIRST_INTERVAL * (this.lookup.near.size - 1));
+    if (age < EARLY_PHASE) {
+      const crowd = Math.max(1, this.#hooks.searched() / FEW_FRIENDS);
+      return FIRST_INTERVAL + crowd * Math.min(age / 2, FIRST_INTERVAL * (this.lookup.near.size - 1));
+    }
     if (this.#mailboxes.size > 0) return Math.min(MAX_FOUND_INTERVAL, Math.max(MIN_FOUND_INTERVAL, age));
     return Math.min(MAX_INTERVAL, age);
   }

@@ -125,6 +125,8 @@ export class OnionClient {
   readonly #searchPaths: OnionPaths;
   readonly #announcer: Announcer;
   readonly #friends = new Map<KeyId, Friend>();
+  /** Friends who are searched. */
+  #searched = 0;
   readonly #budget = new SourceLimiter(KEYS_EACH, KEYS_ALL, SOURCES);
   #clock: Mono = 0;
   /** The answer of `nextWake`, which is asked for after every datagram of any layer; null: to be found anew. */
@@ -205,6 +207,7 @@ export class OnionClient {
     const friend: Friend = {
       publicKey: publicKey.slice() as PublicKey,
       search: new FriendSearch(this.#lookupDeps, publicKey.slice() as PublicKey, this.#searchPaths, {
+        searched: () => this.#searched,
         tell: (at, near, dataKey) => this.#tell(at, friend, near, dataKey),
         request: (at, near, dataKey) => this.#sendRequest(at, friend, near, dataKey),
       }),
@@ -219,13 +222,16 @@ export class OnionClient {
       heardDhtKey: undefined,
     };
     this.#friends.set(id, friend);
+    this.#searched++;
     friend.search.hurry(now);
   }
 
   removeFriend(publicKey: PublicKey): void {
     this.#touch(this.#clock);
     const friend = this.#friends.get(keyId(publicKey));
-    if (friend) friend.search.lookup.active = false;
+    if (!friend) return;
+    friend.search.lookup.active = false;
+    if (!friend.online) this.#searched--;
     this.#friends.delete(keyId(publicKey));
   }
 
@@ -250,6 +256,7 @@ export class OnionClient {
     this.#touch(now);
     if (friend.online === online) return;
     friend.online = online;
+    this.#searched += online ? -1 : 1;
     friend.search.lookup.active = !online;
     if (online) return;
     friend.routedTimes = 0;

@@ -126,6 +126,25 @@ test('the search for a friend who stays away gets rare, and mail for him makes i
   assert.ok(during(2_000) >= 3);
 });
 
+test('many friends who are away are searched with more patience than a few', () => {
+  const asks = (friends: number) => {
+    const { world, a } = trio(30);
+    let asked = 0;
+    world.tap = (from, to, data) => {
+      if (from === a.at && to !== a.at && data[0] === 0x80) asked++;
+    };
+    for (let i = 0; i < friends; i++) {
+      world.poke(a.at, () => a.client.addFriend(world.now, generateKeyPair(env).publicKey));
+    }
+    world.runFor(10_000);
+    return asked / friends;
+  };
+  const few = asks(4);
+  const many = asks(80);
+  assert.ok(few >= 15, `${few} requests for each of a few`);
+  assert.ok(many < few / 2, `${many} requests for each of many`);
+});
+
 test('a friend who comes online hours later is found in a second, although our search is rare', () => {
   const { world, peers } = network(16, 3);
   const [hub, a, b] = peers as [OnionPeer, OnionPeer, OnionPeer];

@@ -1,5 +1,6 @@
 import { toHex } from '../../src/crypto/keys.ts';
 import type { ToxEvent } from '../../src/messenger/events.ts';
+import { readToxSave, writeToxSave } from '../../src/state/tox-save.ts';
 import { testEnv, World } from '../../src/testing/index.ts';
 import { Tox } from '../../src/tox.ts';
 import { type Endpoint, endpoint } from '../../src/wire/endpoint.ts';
@@ -70,9 +71,10 @@ export class Network {
     return this.world.poke(person.at, () => act(person.tox, this.world.now));
   }
 
-  /** A crash, and a new start from the profile, at another port. */
-  restart(person: Person): void {
-    const save = person.tox.save(this.world.now);
+  /** A crash, and a new start from the profile, at another port; `forgetful`: from one that says not where friends were. */
+  restart(person: Person, forgetful = false): void {
+    let save = person.tox.save(this.world.now);
+    if (forgetful) save = writeToxSave({ ...readToxSave(save), friendNodes: [] });
     this.world.remove(person.at);
     this.#byEndpoint.delete(person.at);
     person.online.clear();

@@ -22,3 +22,29 @@ test('a friend who moved while we were away is found by the network as before', 
   network.world.runUntil(() => network.areOnline(pairs[0]!), 60_000, 'both found anew');
   assert.ok(network.areOnline(pairs[0]!));
 });
+
+test('a third of the nodes crashes, forgets where friends were, and finds them again over the onion in seconds', (t) => {
+  const network = new Network(9, 60);
+  network.world.link = () => ({ latencyMs: 20, jitterMs: 30, loss: 0.05, mtu: 1_400 });
+  const pairs = network.befriend(5);
+  const online = () => pairs.filter((pair) => network.areOnline(pair)).length;
+  network.world.runUntil(() => online() === pairs.length, 20_000, 'all friends online');
+
+  const before = network.world.now;
+  for (const person of network.people) if (person.index % 3 === 1) network.restart(person, true);
+  network.world.runUntil(() => online() >= 0.95 * pairs.length, 9_000, '95 % of the pairs back');
+  t.diagnostic(`95 % back after ${Math.round(network.world.now - before)} ms`);
+  network.world.runUntil(() => online() === pairs.length, 20_000, 'all friends back');
+  t.diagnostic(`all back after ${Math.round(network.world.now - before)} ms`);
+});
+
+test('a friend who crashed and nobody told is found long before his connection times out', () => {
+  const network = new Network(10, 12);
+  const pairs = network.befriend(1);
+  network.world.runUntil(() => pairs.every((pair) => network.areOnline(pair)), 20_000, 'all friends online');
+
+  const [crashed, friend] = pairs[0]!;
+  network.restart(crashed, true);
+  friend.online.delete(crashed.key); // to see him come
+  network.world.runUntil(() => friend.online.has(crashed.key), 6_000, 'the friend met again');
+});
