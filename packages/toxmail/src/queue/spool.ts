@@ -117,9 +117,9 @@ export class SpoolWriter {
   /** Returns when content and name are on the disk. The caller then makes the row, or calls `abort`. */
   async commit(): Promise<SpoolFile> {
     await this.#flush();
-    await this.#file.sync();
+    const done = await Promise.allSettled([this.#file.sync(), this.#folder.sync()]);
+    for (const each of done) if (each.status === 'rejected') throw each.reason;
     await this.#close();
-    await this.#folder.sync();
     return { name: this.name, size: this.#written, digest: this.#hash.digest() };
   }
 
