@@ -27,7 +27,9 @@ export function createLogger(options: LogOptions): Logger {
     (id: string, fields: LogFields = {}): void => {
       if (LOG_LEVELS.indexOf(level) < least) return;
       const time = new Date(options.unixMs()).toISOString();
-      options.write(options.json ? JSON.stringify({ time, level, id, ...fields }) : text(time, level, id, fields));
+      options.write(
+        printable(options.json ? JSON.stringify({ time, level, id, ...fields }) : text(time, level, id, fields)),
+      );
     };
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
 }
@@ -37,6 +39,14 @@ export const silentLogger: Logger = createLogger({ level: 'error', json: false, 
 /** What of an error may be logged: its name, code and message. */
 export function errorField(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
+/** What JSON leaves as it is and a terminal obeys: DEL, C1 controls, line separators, signs that turn the direction. */
+function printable(line: string): string {
+  return line.replace(
+    /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function text(time: string, level: LogLevel, id: string, fields: LogFields): string {
