@@ -9,7 +9,7 @@ const MAX_PATHS = 6;
 /** A path in which a node serves twice is replaced at this age once enough nodes are known; ms. Ours. */
 const MAKESHIFT_LIFETIME = 60_000;
 /** A path is failing when so many uses went unanswered, the first of them for longer than our patience. */
-const FAILING_USES = 2;
+const FAILING_USES = 3;
 /** Patience: twice the slowest round trip of late, within these; ms. It shrinks by a tenth with each faster one. */
 const MIN_PATIENCE = 1_500;
 const MAX_PATIENCE = 10_000;

@@ -80,6 +80,7 @@ test('a path lives while it answers, at most 20 minutes, and 1.5 s if it never d
   silent.used(0);
   assert.ok(bad.usable(60_000, silent), 'one lost packet is no proof');
   silent.used(1000);
+  silent.used(1100);
   assert.ok(bad.usable(1499, silent));
   assert.ok(!bad.usable(1500, silent));
 });
@@ -90,6 +91,7 @@ test('where round trips are long, paths have longer to answer', () => {
   path.used(0);
   paths.answered(3000, path, 3000);
   path.used(4000);
+  path.used(5000);
   path.used(5000);
   assert.ok(paths.usable(9999, path));
   assert.ok(!paths.usable(10_000, path));
