@@ -66,6 +66,25 @@ describe('save files', { concurrency: true, skip }, () => {
     });
   }
 
+  test('one that remembers where friends were met opens in c-toxcore', async () => {
+    await using folder = await TemporaryFolder.create();
+    await using friend = await OurNode.start();
+    await using ours = await OurNode.start([friend]);
+    const before = ours.node.save().length;
+    ours.node.acceptFriend(friend.publicKey);
+    friend.node.acceptFriend(ours.publicKey);
+    await ours.friendOnline(friend.publicKey);
+    const save = ours.node.save();
+    assert.ok(save.length > before + 2216, 'more than the friend record came to it');
+    await writeFile(folder.join('ours.tox'), save);
+    await using peer = await OraclePeer.start({ save: folder.join('ours.tox') });
+    assert.equal(peer.toxId, ours.toxId);
+    assert.deepEqual(
+      (await peer.friends()).map((f) => f.key),
+      [friend.publicKey],
+    );
+  });
+
   test('one that went through us still holds all that c-toxcore wrote', async () => {
     await using folder = await TemporaryFolder.create();
     await using peer = await OraclePeer.start();
