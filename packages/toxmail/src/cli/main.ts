@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { configFrom, dataFolder, readConfigFile } from '../daemon/config.ts';
 import { VERSION } from '../daemon/version.ts';
@@ -31,6 +32,14 @@ async function dispatch(parsed: ParsedArguments): Promise<number> {
     return 0;
   }
   const dataDir = dataFolder(parsed.data);
+  try {
+    return await execute(dataDir, parsed);
+  } catch (error) {
+    throw storageFailure(error, dataDir) ?? error;
+  }
+}
+
+async function execute(dataDir: string, parsed: ParsedArguments): Promise<number> {
   const { command } = parsed;
   if (command.kind === 'process') {
     // Loaded only here: the commands below need neither the mail servers nor Tox, and start faster without.
@@ -43,6 +52,16 @@ async function dispatch(parsed: ParsedArguments): Promise<number> {
     parsed.wait === undefined ? await ask(dataDir, parsed) : await waitForTox(dataDir, parsed, parsed.wait);
   process.stdout.write(parsed.json ? `${JSON.stringify(result, null, 2)}\n` : render(command.name, result));
   return 0;
+}
+
+/** A folder that cannot be made, read or written, a full disk, a damaged database: nothing that a stack trace explains. */
+function storageFailure(error: unknown, dataDir: string): UserError | undefined {
+  const ofStorage = error instanceof Error && ('syscall' in error || errorCode(error) === 'ERR_SQLITE_ERROR');
+  if (!ofStorage) return undefined;
+  return new UserError(
+    `Cannot use the data folder ${dataDir} (${error.message}). Check its owner, rights and free space, or choose ` +
+      'another one with --data.',
+  );
 }
 
 /** What is wrong on the command line is wrong usage; what is wrong in config.toml is not. */

@@ -1,3 +1,5 @@
+import { type BootstrapNode, formatBootstrapNode } from '../daemon/config.ts';
+
 /**
  * Results for people. Each function takes what `--json` would print. Texts that came from others (friend requests,
  * names, reasons) are shown without control characters: they could play tricks with the terminal.
@@ -57,18 +59,12 @@ const RENDERERS: Readonly<Record<string, (result: never) => string[]>> = {
     ),
   'queue retry': (row: Row) => [`Trying ${row.to} again.`],
   'queue cancel': (row: Row) => [`The mail to ${row.to} is given up.`],
-  node: (rows: Row[]) => rows.map((row) => nodeLine(row)),
+  node: (rows: BootstrapNode[]) => rows.map(formatBootstrapNode),
 };
 
 export function render(command: string, result: unknown): string {
   const lines = RENDERERS[command]?.(result as never) ?? [JSON.stringify(result, null, 2)];
   return lines.map((line) => `${printable(line)}\n`).join('');
-}
-
-/** `HOST:PORT:KEY`. */
-export function nodeLine(row: Row): string {
-  const host = String(row.host);
-  return `${host.includes(':') ? `[${host}]` : host}:${row.port}:${row.publicKey}`;
 }
 
 function renderStatus(status: Row): string[] {

@@ -117,7 +117,8 @@ export class Commands {
   addContact(args: Args): unknown {
     const account = this.#account(optionalText(args, 'account'));
     const target = parseToxAddress(text(args, 'address'));
-    if (target === 'checksum') throw new UserError('That Tox ID is mistyped: its checksum is wrong. Copy it again.');
+    if (target === 'checksum')
+      throw new UserError('That Tox ID or key is mistyped: it fails the check. Copy it again.');
     if (target === 'syntax')
       throw new UserError('A contact needs a Tox ID (76 hexadecimal digits or 61 base32 signs) or a 64-digit key.');
     const contact = this.#folder.db.transaction(() => {

@@ -47,8 +47,9 @@ export function readConfigFile(dataDir: string): RunOptionValues {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return {};
-    throw new UserError(`Cannot read ${path} (${errorCode(error)}). Make it readable for the user who runs Toxmail.`);
+    const code = errorCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return {};
+    throw new UserError(`Cannot read ${path} (${code}). Make it readable for the user who runs Toxmail.`);
   }
   let table: Record<string, unknown>;
   try {

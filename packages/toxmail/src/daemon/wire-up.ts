@@ -87,6 +87,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
     stops.push(() => queue.stop());
     await queue.start();
 
+    stops.push(async () => void (await Promise.all([smtp.close(), pop3.close()]))); // also if only one could be opened
     const throttle = new LoginThrottle(scheduler);
     const smtp = new SubmissionServer({
       accounts: folder.accounts,
@@ -110,10 +111,9 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       log,
     });
     const listeners = {
-      smtp: await listening('smtp', config.smtpPort, () => smtp.listen({ host: config.listen, port: config.smtpPort })),
-      pop3: await listening('pop3', config.pop3Port, () => pop3.listen(config.pop3Port, config.listen)),
+      smtp: await listening('smtp', config.listen, config.smtpPort, (host, port) => smtp.listen({ host, port })),
+      pop3: await listening('pop3', config.listen, config.pop3Port, (host, port) => pop3.listen(port, host)),
     };
-    stops.push(async () => void (await Promise.all([smtp.close(), pop3.close()])));
 
     const running: RunningParts = {
       listeners,
@@ -158,15 +158,21 @@ function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, target
   });
 }
 
-async function listening<T>(name: string, port: number, listen: () => Promise<T>): Promise<T> {
+async function listening<T>(
+  name: string,
+  host: string,
+  port: number,
+  listen: (host: string, port: number) => Promise<T>,
+): Promise<T> {
   try {
-    return await listen();
+    return await listen(host, port);
   } catch (error) {
     const code = errorCode(error);
     if (code === 'EADDRINUSE')
       throw new UserError(`Port ${port} is in use by another program. Choose another one with --${name}-port.`);
     if (code === 'EACCES')
       throw new UserError(`Port ${port} needs more rights. Choose one above 1023 with --${name}-port.`);
+    if (code !== undefined) throw new UserError(`Cannot listen on ${host} (${code}). Choose 127.0.0.1 with --listen.`);
     throw error;
   }
 }

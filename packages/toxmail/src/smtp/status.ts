@@ -54,7 +54,6 @@ export const status = {
     enhanced: '5.3.4',
     text: `The header of the mail is bigger than the limit of ${limit} bytes`,
   }),
-  tooManyRecipients: (): MailStatus => ({ reply: 452, enhanced: '4.5.3', text: 'Too many recipients in one mail' }),
   diskFull: (): MailStatus => ({ reply: 452, enhanced: '4.3.1', text: 'The disk is full; the mail was not accepted' }),
   localError: (): MailStatus => ({ reply: 451, enhanced: '4.3.0', text: 'Something went wrong here; try again later' }),
   notReady: (): MailStatus => ({ reply: 451, enhanced: '4.3.2', text: 'This account is still starting; try again' }),

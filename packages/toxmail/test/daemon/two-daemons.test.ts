@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
@@ -71,6 +74,47 @@ test('wrong passwords, strangers as recipients and a second daemon are refused i
   const waited = await toxmail('status', '--data', me.data, '--wait', '0.3');
   assert.equal(waited.status, 1);
   assert.match(waited.stderr, /^toxmail: The daemon runs, but is not connected.*\n$/);
+});
+
+test('a port that is taken ends the start with its option named, whichever server wanted it', {
+  timeout: 20_000,
+}, async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  t.after(() => taken.close());
+  await once(taken, 'listening');
+  const busy = String((taken.address() as AddressInfo).port);
+  const data = join(scratch(t), 'd');
+  for (const [smtp, pop3, option] of [
+    [busy, '0', '--smtp-port'],
+    ['0', busy, '--pop3-port'],
+  ] as const) {
+    const refused = await toxmail('run', '--data', data, '--udp-port', '0', '--smtp-port', smtp, '--pop3-port', pop3);
+    assert.equal(refused.status, 1);
+    assert.equal(
+      refused.stderr,
+      `toxmail: Port ${busy} is in use by another program. Choose another one with ${option}.\n`,
+    );
+  }
+});
+
+test('a data folder that cannot be used is told in one line', async (t) => {
+  const folder = scratch(t);
+  const file = join(folder, 'file');
+  writeFileSync(file, '');
+  const damaged = join(folder, 'damaged');
+  mkdirSync(damaged);
+  writeFileSync(join(damaged, 'toxmail.db'), 'not a database '.repeat(100));
+  for (const [data, ...command] of [
+    [file, 'account', 'add', 'me'],
+    [file, 'run'],
+    [damaged, 'account', 'list'],
+    [damaged, 'run'],
+  ] as const) {
+    const { status, stderr } = await toxmail(...command, '--data', data);
+    assert.equal(status, 1);
+    assert.match(stderr, /^toxmail: Cannot use .*--data\.\n$/);
+    assert.ok(stderr.includes(data), stderr);
+  }
 });
 
 test('a daemon that was killed leaves no obstacle for the next', async (t) => {
