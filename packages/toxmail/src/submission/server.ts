@@ -138,7 +138,9 @@ export class SubmissionServer {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const connection of this.#server.connections) {
-      if (!connection.session.envelope?.mailFrom) connection.send(421, '4.3.2 Toxmail is being stopped');
+      if (connection.session.envelope?.mailFrom) continue;
+      connection.send(421, '4.3.2 Toxmail is being stopped');
+      connection._socket.destroySoon(); // when that is sent, whether the client hangs up or not
     }
     await closed;
   }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -75,6 +77,7 @@ async function bench(t: TestContext) {
     queue,
     files,
     port,
+    close: () => server.close(),
     connect(): SmtpClient {
       const client = new SmtpClient(port);
       clients.push(client);
@@ -322,4 +325,21 @@ test('commands sent in one piece are answered one by one', async (t) => {
   client.write('Subject: 2\r\n\r\n2\r\n.\r\nQUIT\r\n');
   for (const reply of [/^250 2\.6\.0 /, /^221 /]) assert.match(await client.read(), reply);
   assert.equal(b.queue.list().length, 2);
+});
+
+test('stopping tells idle programs and does not wait until they hang up', async (t) => {
+  const b = await bench(t);
+  const idle = connect({ port: b.port, host: '127.0.0.1', allowHalfOpen: true }); // hears the end and stays
+  t.after(() => idle.destroy());
+  let heard = '';
+  idle.on('data', (data) => {
+    heard += data;
+  });
+  await once(idle, 'data');
+  const ended = once(idle, 'end');
+  const began = performance.now();
+  await b.close();
+  assert.ok(performance.now() - began < 1_500, 'less than what mails under way get');
+  await ended;
+  assert.match(heard, /^220 .*\r\n421 4\.3\.2 .*\r\n$/);
 });
