@@ -79,7 +79,13 @@ export class Contacts {
 
   /** By name, whatever its case. */
   get(account: string, name: string): Contact | undefined {
-    const row = this.#db.prepare('SELECT * FROM contacts WHERE account = ? AND name = ?').get(account, name);
+    const wanted = folded(name);
+    const row = isAscii(name)
+      ? this.#db.prepare('SELECT * FROM contacts WHERE account = ? AND name = ?').get(account, name)
+      : this.#db // whose index knows no case beyond ASCII
+          .prepare('SELECT * FROM contacts WHERE account = ?')
+          .all(account)
+          .find((each) => folded(String(each.name)) === wanted);
     return row && this.#contact(row);
   }
 
@@ -131,19 +137,19 @@ export class Contacts {
       case 'tox-id':
       case 'public-key': {
         const local = this.#accounts.byPublicKey(target.publicKey);
-        if (local) return { ok: true, route: { kind: 'local', account: local.name, tag } };
+        if (local) return toAccount(local.name, tag);
         const contact = this.byPublicKey(account, target.publicKey);
-        return contact ? toContact(contact, tag) : refused(status.noSuchKey());
+        return contact ? this.#toContact(contact, tag) : refused(status.noSuchKey());
       }
       case 'name': {
         const contact = this.get(account, target.name);
-        if (contact) return toContact(contact, tag);
+        if (contact) return this.#toContact(contact, tag);
         const local = this.#accounts.get(target.name.toLowerCase());
-        return local ? { ok: true, route: { kind: 'local', account: local.name, tag } } : refused(status.noSuchName());
+        return local ? toAccount(local.name, tag) : refused(status.noSuchName());
       }
       case 'foreign': {
         const contact = this.byEmail(account, target.address);
-        return contact ? toContact(contact, undefined) : refused(status.notATox());
+        return contact ? this.#toContact(contact, undefined) : refused(status.notATox());
       }
     }
   }
@@ -162,6 +168,13 @@ export class Contacts {
     }
     const toxId = this.#accounts.get(route.account)?.toxId;
     return toxId === undefined ? undefined : canonicalAddress(toxId, route.tag);
+  }
+
+  /** A contact may be an account next door: that mail does not leave the daemon either. */
+  #toContact(contact: Contact, tag: string | undefined): Resolution {
+    const { publicKey } = contact;
+    const local = this.#accounts.byPublicKey(publicKey);
+    return local ? toAccount(local.name, tag) : { ok: true, route: { kind: 'tox', publicKey, contact, tag } };
   }
 
   #add({ account, name, toxId, publicKey, emails = [], state = 'requested' }: NewContact): Contact {
@@ -216,8 +229,17 @@ export class Contacts {
   }
 }
 
-function toContact(contact: Contact, tag: string | undefined): Resolution {
-  return { ok: true, route: { kind: 'tox', publicKey: contact.publicKey, contact, tag } };
+function toAccount(account: string, tag: string | undefined): Resolution {
+  return { ok: true, route: { kind: 'local', account, tag } };
+}
+
+/** For comparison: without case, and whatever way accents are written in. */
+function folded(name: string): string {
+  return name.normalize('NFC').toLowerCase();
+}
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
 }
 
 function refused(reason: MailStatus): Resolution {

@@ -218,11 +218,8 @@ export class Commands {
   #contact(args: Args): Contact {
     const wanted = text(args, 'name');
     const account = optionalText(args, 'account');
-    const inAccount = account === undefined ? undefined : this.#account(account).name;
-    const found = this.#folder.contacts
-      .list(inAccount)
-      .filter((contact) => contact.name.toLowerCase() === wanted.toLowerCase());
-    const [contact, another] = found;
+    const accounts = account === undefined ? this.#folder.accounts.list() : [this.#account(account)];
+    const [contact, another] = accounts.flatMap(({ name }) => this.#folder.contacts.get(name, wanted) ?? []);
     if (!contact) throw new UserError(`There is no contact "${wanted}". See: toxmail contact list`);
     if (another) throw new UserError(`Several accounts have a contact "${wanted}". Say which one with --account NAME.`);
     return contact;

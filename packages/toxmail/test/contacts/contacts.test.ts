@@ -93,6 +93,27 @@ test('a contact of one’s own goes before another account of the same name', ()
   assert.ok(found.ok && found.route.kind === 'tox');
 });
 
+test('a contact who is another account of this daemon is reached without the network, under each of their names', () => {
+  const { contacts } = book();
+  contacts.add({ account: 'mum', name: 'son', toxId: TOM_ID, emails: ['tom@example.org'] });
+  for (const address of ['son+a@tox', 'tom@example.org', `${TOM_ID}@tox`]) {
+    const found = contacts.resolve('mum', address);
+    assert.ok(found.ok && found.route.kind === 'local' && found.route.account === 'tom', address);
+  }
+  assert.equal(contacts.canonical('mum', 'son@tox'), canonicalAddress(TOM_ID));
+});
+
+test('names beyond ASCII are one name in any case and either way to write accents', () => {
+  const { contacts } = book();
+  contacts.add({ account: 'mum', name: 'Zoë', toxId: ANNA_ID });
+  for (const name of ['Zoë', 'ZOË', 'zoe\u0308', 'ZOE\u0308']) {
+    assert.equal(contacts.get('mum', name)?.name, 'Zoë', name);
+    assert.ok(contacts.resolve('mum', `${name}@tox`).ok, name);
+    assert.throws(() => contacts.add({ account: 'mum', name, toxId: BOB_ID }), UserError, name);
+  }
+  assert.equal(contacts.get('mum', 'Zoe'), undefined);
+});
+
 test('the state only moves from requested to contact, and last seen is kept', async () => {
   const { contacts, clock } = book();
   contacts.add({ account: 'mum', name: 'Anna', toxId: ANNA_ID });
