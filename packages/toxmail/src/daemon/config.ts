@@ -24,7 +24,6 @@ export interface Config {
   /** Undefined: 33445 or the next free one, for each account. */
   readonly udpPort: number | undefined;
   readonly bootstrap: readonly BootstrapNode[];
-  readonly lanDiscovery: boolean;
   readonly logLevel: LogLevel;
   readonly logJson: boolean;
   /** Names of options that were given and do nothing yet. */
@@ -71,6 +70,7 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
   const ignored: string[] = [];
   for (const option of options) {
     const value = given[option.name as RunOptionName];
+    if (option.kind === 'switch') flag(value, option.name);
     if (value === undefined || value === false || !option.unbuilt) continue;
     if (option.unbuilt === 'refused')
       throw new UserError(`${option.name} is not built yet, and Toxmail will not run as if it were. Leave it out.`);
@@ -88,7 +88,6 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
     listen,
     udpPort: port(given['udp-port'], 'udp-port'),
     bootstrap: nodes(given.bootstrap),
-    lanDiscovery: !flag(given['no-lan'], 'no-lan'),
     logLevel: level(given['log-level']),
     logJson: flag(given['log-json'], 'log-json'),
     ignored,

@@ -24,7 +24,7 @@ export const RUN_OPTIONS = [
   { name: 'udp-port', kind: 'port', value: 'PORT', help: 'first UDP port of Tox (33445 or the next free one)' },
   { name: 'tcp-relay-port', kind: 'port', value: 'PORT', help: 'relay for others', unbuilt: 'ignored' },
   { name: 'bootstrap', kind: 'nodes', value: 'HOST:PORT:KEY', help: 'a Tox node to start from (repeatable)' },
-  { name: 'no-lan', kind: 'switch', help: 'no discovery in the local network' },
+  { name: 'no-lan', kind: 'switch', help: 'no discovery in the local network (not sent yet in any case)' },
   { name: 'no-udp', kind: 'switch', help: 'TCP relays only', unbuilt: 'refused' },
   { name: 'proxy', kind: 'text', value: 'URL', help: 'socks5://H:P or http://H:P', unbuilt: 'refused' },
   { name: 'log-level', kind: 'level', value: 'LEVEL', help: 'debug, info, warn or error (info)' },

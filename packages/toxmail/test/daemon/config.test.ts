@@ -45,11 +45,11 @@ test('without settings the documented ports are used', () => {
 });
 
 test('a flag wins over the file', () => {
-  const file = fileWith(`smtp-port = 1000\npop3-port = 1001\nbootstrap = ["a.example:1:${KEY}"]\nno-lan = true\n`);
+  const file = fileWith(`smtp-port = 1000\npop3-port = 1001\nbootstrap = ["a.example:1:${KEY}"]\nlog-json = true\n`);
   const config = configFrom(file, { 'smtp-port': '0' });
   assert.equal(config.smtpPort, 0);
   assert.equal(config.pop3Port, 1001);
-  assert.equal(config.lanDiscovery, false);
+  assert.equal(config.logJson, true);
   assert.deepEqual(config.bootstrap, [{ host: 'a.example', port: 1, publicKey: KEY.toUpperCase() }]);
 });
 
