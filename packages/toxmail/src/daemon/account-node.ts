@@ -70,10 +70,6 @@ export class AccountNode implements Link {
     return this.#online.has(publicKey);
   }
 
-  get onlineCount(): number {
-    return this.#online.size;
-  }
-
   /**
    * Makes a contact a friend. With a Tox ID the other side is asked; one who is known by key only must have added us,
    * or add us, on their own.

@@ -53,9 +53,10 @@ function listenerLines({ listeners }: ScreenFacts): string[] {
   );
 }
 
-/** What a command needs to find this folder. */
+/** What a command needs to find this folder; a path with blanks is one word to any shell. */
 function dataOption({ dataDir }: ScreenFacts): string {
-  return dataDir === dataFolder(undefined) ? '' : ` --data ${dataDir}`;
+  if (dataDir === dataFolder(undefined)) return '';
+  return ` --data ${/[^\w./\\:-]/.test(dataDir) ? `"${dataDir}"` : dataDir}`;
 }
 
 function common({ dataDir, config }: ScreenFacts): string[] {

@@ -9,9 +9,6 @@ export interface HeaderField {
   readonly value: string;
 }
 
-/** RFC 5322 §2.1.1. */
-export const LINE_MAX = 998;
-
 /** `bytes` as HeaderCutter gives it. Lines that belong to no field are dropped. */
 export function parseHeader(bytes: Uint8Array): HeaderField[] {
   const fields: HeaderField[] = [];

@@ -18,10 +18,6 @@ export class MailError extends Error {
     super(status.text, options);
     this.status = status;
   }
-
-  get temporary(): boolean {
-    return isTemporary(this.status);
-  }
 }
 
 /** Derived from the enhanced code, so the two cannot disagree. */

@@ -12,6 +12,7 @@ import {
   parseBootstrapNode,
   readConfigFile,
 } from '../../src/daemon/config.ts';
+import { firstScreen } from '../../src/daemon/first-screen.ts';
 
 const KEY = 'ab'.repeat(32);
 
@@ -137,4 +138,14 @@ test('no text makes the parser of node lines throw', () => {
       parseBootstrapNode(text);
     }),
   );
+});
+
+test('the commands on the screen find the folder, also when its path has blanks', () => {
+  const facts = { listeners: {}, accounts: [], config: configFrom({}, {}) };
+  const first = { name: 'me', password: 'p' };
+  const adding = (dataDir: string): string | undefined =>
+    /npx toxmail contact add NAME ADDRESS(.*)/.exec(firstScreen({ ...facts, dataDir }, first))?.[1];
+  assert.equal(adding('/srv/mail'), ' --data /srv/mail');
+  assert.equal(adding('/srv/my mail'), ' --data "/srv/my mail"');
+  assert.equal(adding(dataFolder(undefined)), '');
 });
