@@ -35,12 +35,22 @@ export class UdpPorts {
 
   async markUsed(port: number): Promise<void> {
     this.#used.add(port);
-    await writeDurably(realFiles, this.#path, Buffer.from(`${JSON.stringify([...this.#used])}\n`));
+    await this.#write();
+  }
+
+  /** The account's node has said goodbye: another may take its port. */
+  async markFree(port: number): Promise<void> {
+    this.#used.delete(port);
+    await this.#write();
   }
 
   /** After goodbyes were said. */
   async markClean(): Promise<void> {
     await unlinkIfThere(realFiles, this.#path);
+  }
+
+  async #write(): Promise<void> {
+    await writeDurably(realFiles, this.#path, Buffer.from(`${JSON.stringify([...this.#used])}\n`));
   }
 }
 

@@ -81,6 +81,11 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       services.delete(name);
       await account?.stop();
     };
+    const removeAccount = async (name: string): Promise<void> => {
+      const port = services.get(name)?.node.peer.udpPort;
+      await stopAccount(name);
+      if (port !== undefined) await ports.markFree(port);
+    };
 
     stops.push(async () => void (await Promise.all([...services.keys()].map(stopAccount))));
     for (const { name } of folder.accounts.list()) await startAccount(name);
@@ -120,7 +125,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       toxState: (account) => toxState(services.get(account)),
       isOnline: (account, publicKey) => services.get(account)?.node.isOnline(publicKey) ?? false,
       startAccount,
-      stopAccount,
+      stopAccount: removeAccount,
       befriend: (contact) => services.get(contact.account)?.node.befriend(contact),
       unfriend: (account, publicKey) => services.get(account)?.node.unfriend(publicKey),
       nodeLine(account) {

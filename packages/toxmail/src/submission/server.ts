@@ -90,7 +90,10 @@ export class SubmissionServer {
         );
       },
       onMailFrom: (_address, session, done) => {
-        done(this.#ownAddress(String(session.user)) === undefined ? refusal(status.notReady()) : null);
+        const user = String(session.user);
+        if (!deps.accounts.get(user))
+          done(refusal(status.noSuchAccount())); // removed since the log-in
+        else done(this.#ownAddress(user) === undefined ? refusal(status.notReady()) : null);
       },
       onRcptTo: (address, session, done) => {
         try {

@@ -31,6 +31,14 @@ test('after a stop without goodbye the ports of that run are left alone', async 
   assert.equal(new UdpPorts(path, undefined).candidates()[0], 33_445);
 });
 
+test('the port of a removed account is free for the next', async (t) => {
+  const ports = new UdpPorts(folder(t), 40_000);
+  await ports.markUsed(40_000);
+  await ports.markUsed(40_001);
+  await ports.markFree(40_000);
+  assert.deepEqual(ports.candidates().slice(0, 2), [40_000, 40_002]);
+});
+
 test('a port that was asked for is used in any case, and 0 means any', async (t) => {
   const path = folder(t);
   await new UdpPorts(path, 40_000).markUsed(40_000);

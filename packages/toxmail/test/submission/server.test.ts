@@ -78,6 +78,7 @@ async function bench(t: TestContext) {
     files,
     port,
     close: () => server.close(),
+    removeAccount: (name: string) => accounts.remove(name),
     connect(): SmtpClient {
       const client = new SmtpClient(port);
       clients.push(client);
@@ -342,4 +343,11 @@ test('stopping tells idle programs and does not wait until they hang up', async 
   assert.ok(performance.now() - began < 1_500, 'less than what mails under way get');
   await ended;
   assert.match(heard, /^220 .*\r\n421 4\.3\.2 .*\r\n$/);
+});
+
+test('a program that is logged in to an account that was removed is told so', async (t) => {
+  const b = await bench(t);
+  const client = await b.loggedIn();
+  b.removeAccount('mum');
+  assert.match(await client.say('MAIL FROM:<mum@tox>'), /^550 5\.1\.1 This account does not exist any more/);
 });
