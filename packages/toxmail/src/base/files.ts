@@ -21,6 +21,13 @@ export interface FileStat {
   readonly folder: boolean;
 }
 
+/** Bytes that do not change, wherever they are kept. */
+export interface Content {
+  open(): Promise<ContentReader>;
+}
+
+export type ContentReader = Pick<OpenFile, 'read' | 'close'>;
+
 /** `read`: must exist. `create`: must not exist. `update`: must exist, read and write. */
 export type OpenMode = 'read' | 'create' | 'update';
 
@@ -148,22 +155,34 @@ export async function unlinkIfThere(files: FileSystem, path: string): Promise<vo
   }
 }
 
-/** Chunk in which files are read as a stream. */
-const READ_CHUNK = 64 * 1024;
+export function fileContent(files: FileSystem, path: string): Content {
+  return { open: () => files.open(path, 'read') };
+}
 
-/** The file's bytes from `offset` on. A chunk may be kept by the reader: it is not written to again. */
-export async function* readStream(files: FileSystem, path: string, offset = 0): AsyncGenerator<Uint8Array> {
-  const file = await files.open(path, 'read');
+/** `load` is asked at each opening; what it throws, the opening rejects with. */
+export function bytesContent(load: () => Uint8Array): Content {
+  return {
+    async open() {
+      const bytes = load();
+      return {
+        async read(into, position) {
+          const part = bytes.subarray(position, position + into.length);
+          into.set(part);
+          return part.length;
+        },
+        async close() {},
+      };
+    },
+  };
+}
+
+/** Up to `size` bytes of the beginning. */
+export async function readHead(content: Content, size: number): Promise<Uint8Array> {
+  const reader = await content.open();
   try {
-    let position = offset;
-    for (;;) {
-      const chunk = new Uint8Array(READ_CHUNK);
-      const size = await file.read(chunk, position);
-      if (size === 0) return;
-      position += size;
-      yield chunk.subarray(0, size);
-    }
+    const bytes = new Uint8Array(size);
+    return bytes.subarray(0, await reader.read(bytes, 0));
   } finally {
-    await file.close();
+    await reader.close();
   }
 }

@@ -49,7 +49,6 @@ export class AccountServices {
     });
     this.transfer = new MailTransfer({
       link: this.node,
-      files: realFiles,
       scheduler,
       log,
       inbox: this.inbox,

@@ -50,7 +50,6 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
         (await services.get(job.account)?.transfer.deliver(job, progress, signal)) ?? { kind: 'offline' },
     };
     const local = new LocalDelivery({
-      files: realFiles,
       log,
       mailbox: (account) => services.get(account),
       publicKey: (account) => folder.accounts.get(account)?.toxId?.slice(0, 64),

@@ -1,4 +1,4 @@
-import { type FileSystem, type OpenFile, readStream } from '../base/files.ts';
+import { type ContentReader, readHead } from '../base/files.ts';
 import { errorField, type Logger } from '../base/log.ts';
 import type { Maildir } from '../maildir/maildir.ts';
 import type { MailStatus } from '../smtp/mail-error.ts';
@@ -12,11 +12,10 @@ export interface LocalInbox {
   token(peer: string, id: Uint8Array): string;
   claim(token: string): Promise<() => void>;
   seen(token: string): boolean;
-  storeFile(mail: IncomingMail, file: OpenFile): Promise<MailStatus | undefined>;
+  storeFile(mail: IncomingMail, file: ContentReader): Promise<MailStatus | undefined>;
 }
 
 export interface LocalDeliveryDeps {
-  readonly files: FileSystem;
   readonly log: Logger;
   /** Undefined if there is no such account (any more). */
   mailbox(
@@ -65,7 +64,7 @@ export class LocalDelivery implements DeliveryTarget {
     sender: string,
     inbox: LocalInbox,
   ): Promise<MailStatus | undefined> {
-    const file = await this.#deps.files.open(job.path, 'read');
+    const file = await job.content.open();
     try {
       const { id, size, digest, envelope } = job;
       const nullSender = envelope.from === '';
@@ -84,7 +83,7 @@ export class LocalDelivery implements DeliveryTarget {
     const writer = await maildir.create(token);
     try {
       await writer.append(Buffer.from(`Return-Path: <>\r\nDelivered-To: ${job.peer}@tox\r\n`));
-      for await (const chunk of readStream(this.#deps.files, job.path)) await writer.append(chunk);
+      await writer.append(await readHead(job.content, job.size));
       await writer.commit();
     } catch (error) {
       await writer.abort();

@@ -1,3 +1,4 @@
+import type { Content } from '../base/files.ts';
 import type { MailStatus } from '../smtp/mail-error.ts';
 
 /** What travels with a mail beside its content. */
@@ -17,11 +18,11 @@ export interface DeliveryJob {
   /** The recipient's public key, 64 upper-case hex; for local delivery the account's name. */
   readonly peer: string;
   readonly envelope: JobEnvelope;
-  /** The spool file: the mail as it travels, CRLF lines, not dot-stuffed. It does not change. */
-  readonly path: string;
-  /** Bytes of that file. */
+  /** The mail as it travels, CRLF lines, not dot-stuffed. */
+  readonly content: Content;
+  /** Bytes of it. */
   readonly size: number;
-  /** SHA-256 of that file, 32 bytes. */
+  /** SHA-256 of it, 32 bytes. */
   readonly digest: Uint8Array;
 }
 
@@ -39,7 +40,7 @@ export type DeliveryOutcome =
 export interface DeliveryTarget {
   /**
    * Never rejects for what the peer does. `progress` tells the bytes that the other side has. `signal` aborts: the mail
-   * was cancelled or we stop; the outcome is then ignored, but the file must not be read after the promise settled.
+   * was cancelled or we stop; the outcome is then ignored, but the content must not be read after the promise settled.
    */
   deliver(job: DeliveryJob, progress: (sent: number) => void, signal: AbortSignal): Promise<DeliveryOutcome>;
 }

@@ -45,9 +45,9 @@ export class Lane {
     this.name = name;
   }
 
-  /** There is more behind what was read. */
-  grown(): void {
-    this.#more = true;
+  /** There are new rows up to `seq`; they may have been read already, with others of their commit. */
+  grown(seq: number): void {
+    if (seq > this.#cursor) this.#more = true;
   }
 
   /** Look at everything again: something became due, or was removed. */

@@ -1,3 +1,4 @@
+import { type Content, readHead } from '../base/files.ts';
 import { failureReport } from '../message/dsn.ts';
 import { HeaderCutter } from '../message/header-cutter.ts';
 import type { MailStatus } from '../smtp/mail-error.ts';
@@ -7,10 +8,11 @@ import type { Spool, SpoolWriter } from './spool.ts';
 /** Of the failed mail's header, as much as helps to recognise it. */
 const HEADER_MAX = 16 * 1024;
 
-/** The notice of a failed delivery as a mail to the sender's own inbox, its file committed. */
+/** The notice of a failed delivery as a mail to the sender's own inbox, its body committed. */
 export async function failureNotice(
   spool: Spool,
   row: QueueRow,
+  content: Content,
   reason: MailStatus,
   now: number,
 ): Promise<{ mail: NewMail; writer: SpoolWriter }> {
@@ -21,19 +23,19 @@ export async function failureNotice(
     messageId: row.messageId,
     queuedAt: row.queuedAt,
     now,
-    header: await originalHeader(spool, row),
+    header: await originalHeader(content, row.size),
   });
-  const writer = await spool.create();
+  const writer = spool.create();
   try {
     await writer.write(report.bytes);
-    const file = await writer.commit();
+    const body = await writer.commit();
     return {
       writer,
       mail: {
         account: row.account,
         messageId: report.messageId,
         sender: '',
-        file,
+        body,
         recipients: [{ address: `${row.account}@tox`, lane: `local:${row.account}`, tag: undefined }],
       },
     };
@@ -43,13 +45,13 @@ export async function failureNotice(
   }
 }
 
-async function originalHeader(spool: Spool, row: QueueRow): Promise<Uint8Array | undefined> {
+async function originalHeader(content: Content, size: number): Promise<Uint8Array | undefined> {
   try {
-    const head = await spool.head(row.spool, HEADER_MAX);
+    const head = await readHead(content, Math.min(size, HEADER_MAX));
     const cutter = new HeaderCutter(HEADER_MAX);
     const cut = cutter.push(head) ?? cutter.end();
     return cut === 'too-long' ? undefined : cut.header;
   } catch {
-    return undefined; // the file is lost, which may be the very reason
+    return undefined; // the content is lost, which may be the very reason
   }
 }

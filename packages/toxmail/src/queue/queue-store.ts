@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { MailStatus } from '../smtp/mail-error.ts';
 import type { Database } from '../store/database.ts';
-import type { SpoolFile } from './spool.ts';
+import type { SpoolBody } from './spool.ts';
 
 /** A mail as submission hands it in. */
 export interface NewMail {
@@ -10,7 +10,7 @@ export interface NewMail {
   readonly messageId: string;
   /** Envelope sender as the mail program gave it; empty: no notices. */
   readonly sender: string;
-  readonly file: SpoolFile;
+  readonly body: SpoolBody;
   readonly recipients: readonly { readonly address: string; readonly lane: string; readonly tag: string | undefined }[];
 }
 
@@ -31,6 +31,8 @@ export interface QueueRow {
   readonly messageId: string;
   readonly sender: string;
   readonly spool: string;
+  /** In the database, while someone waits for it, and not in a file. */
+  readonly inline: boolean;
   readonly size: number;
   readonly digest: Uint8Array;
   readonly queuedAt: number;
@@ -49,7 +51,7 @@ export interface Finish {
   readonly now: number;
 }
 
-const SELECT = `SELECT r.*, m.message_id, m.sender, m.spool, m.size, m.digest, m.queued_at, m.expires_at
+const SELECT = `SELECT r.*, m.message_id, m.sender, m.spool, m.inline, m.size, m.digest, m.queued_at, m.expires_at
   FROM recipients r JOIN mails m ON m.id = r.mail`;
 
 /**
@@ -63,41 +65,46 @@ export class QueueStore {
     this.#db = db;
   }
 
-  /** The new transfer ids, in the order of the recipients. */
-  insert(mail: NewMail, queuedAt: number, expiresAt: number): string[] {
+  /** The new transfer ids, in the order of the recipients, and the last one's `seq`. */
+  insert(mail: NewMail, queuedAt: number, expiresAt: number): { ids: string[]; seq: number } {
+    const { account, messageId, sender, body } = mail;
     const { lastInsertRowid } = this.#db
       .prepare(
-        `INSERT INTO mails (account, message_id, sender, spool, size, digest, queued_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO mails (account, message_id, sender, spool, inline, size, digest, queued_at, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
-      .run(
-        mail.account,
-        mail.messageId,
-        mail.sender,
-        mail.file.name,
-        mail.file.size,
-        mail.file.digest,
-        queuedAt,
-        expiresAt,
-      );
+      .run(account, messageId, sender, body.name, body.inline ? 1 : 0, body.size, body.digest, queuedAt, expiresAt);
+    if (body.inline) {
+      this.#db.prepare('INSERT INTO contents (mail, bytes) VALUES (?, ?)').run(lastInsertRowid, body.inline);
+    }
     const insert = this.#db.prepare(
       `INSERT INTO recipients (id, mail, account, lane, address, tag, state) VALUES (?, ?, ?, ?, ?, ?, 'waiting')`,
     );
-    return mail.recipients.map((recipient) => {
+    let seq = 0;
+    const ids = mail.recipients.map(({ lane, address, tag = null }) => {
       const id = randomBytes(16).toString('hex');
-      insert.run(id, lastInsertRowid, mail.account, recipient.lane, recipient.address, recipient.tag ?? null);
+      seq = Number(insert.run(id, lastInsertRowid, account, lane, address, tag).lastInsertRowid);
       return id;
     });
+    return { ids, seq };
   }
 
-  /** False if it was finished already. */
-  finish(id: string, end: Finish): boolean {
+  /** Throws if the content is not there (any more). */
+  content(mail: number): Uint8Array {
+    const row = this.#db.prepare('SELECT bytes FROM contents WHERE mail = ?').get(mail);
+    if (!row) throw new Error('the content is not in the database');
+    return row.bytes as Uint8Array;
+  }
+
+  /** With the content, if it is in the database and this was the last recipient. False if it was finished already. */
+  finish(row: QueueRow, end: Finish): boolean {
     const sql = `UPDATE recipients SET state = ?, sent = ?, attempts = ?, reply = ?, enhanced = ?, text = ?,
       finished_at = ? WHERE id = ? AND state = 'waiting'`;
     const { reply = null, enhanced = null, text = null } = end.status ?? {};
     const { changes } = this.#db
       .prepare(sql)
-      .run(end.state, end.sent, end.attempts, reply, enhanced, text, end.now, id);
+      .run(end.state, end.sent, end.attempts, reply, enhanced, text, end.now, row.id);
+    if (row.inline && !this.wanted(row.mail)) this.#db.prepare('DELETE FROM contents WHERE mail = ?').run(row.mail);
     return changes === 1;
   }
 
@@ -150,13 +157,23 @@ export class QueueStore {
   /** Spool files that someone waits for, with one of those rows' mail. */
   spoolFiles(): Map<string, number> {
     const sql = `SELECT m.spool, m.id FROM mails m
-      WHERE EXISTS (SELECT 1 FROM recipients r WHERE r.mail = m.id AND r.state = 'waiting')`;
+      WHERE m.inline = 0 AND EXISTS (SELECT 1 FROM recipients r WHERE r.mail = m.id AND r.state = 'waiting')`;
     return new Map(
       this.#db
         .prepare(sql)
         .all()
         .map((row) => [String(row.spool), Number(row.id)]),
     );
+  }
+
+  /** Mails that someone waits for and whose content should be in the database, but is not. */
+  lostContents(): number[] {
+    const sql = `SELECT DISTINCT m.id FROM recipients r JOIN mails m ON m.id = r.mail
+      WHERE r.state = 'waiting' AND m.inline = 1 AND NOT EXISTS (SELECT 1 FROM contents c WHERE c.mail = m.id)`;
+    return this.#db
+      .prepare(sql)
+      .all()
+      .map((row) => Number(row.id));
   }
 
   waitingOf(mail: number): QueueRow[] {
@@ -212,6 +229,7 @@ function queueRow(row: Record<string, unknown>): QueueRow {
     messageId: String(row.message_id),
     sender: String(row.sender),
     spool: String(row.spool),
+    inline: row.inline === 1,
     size: Number(row.size),
     digest: row.digest as Uint8Array,
     queuedAt: Number(row.queued_at),

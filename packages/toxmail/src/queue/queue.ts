@@ -1,5 +1,5 @@
 import type { Cancel, Scheduler } from '../base/clock.ts';
-import type { FileSystem } from '../base/files.ts';
+import { bytesContent, type Content, type FileSystem } from '../base/files.ts';
 import { errorField, type Logger } from '../base/log.ts';
 import { UserError } from '../base/user-error.ts';
 import type { DeliveryOutcome, DeliveryTarget } from '../delivery/target.ts';
@@ -18,7 +18,7 @@ export interface QueueDeps {
   readonly files: FileSystem;
   readonly scheduler: Scheduler;
   readonly log: Logger;
-  /** Folder of the mails' bodies; exists. */
+  /** Folder of the larger mails' bodies; exists. */
   readonly spool: string;
   readonly tox: DeliveryTarget;
   readonly local: DeliveryTarget;
@@ -43,10 +43,11 @@ const EXPIRE_BATCH = 100;
 const AGAIN_MS = 5_000;
 
 /**
- * Outgoing mail, durable. A mail is accepted once its file and rows are on the disk; each recipient has its own state,
+ * Outgoing mail, durable. A mail is accepted once its body and rows are on the disk; each recipient has its own state,
  * which only moves forward: waiting (sending is a waiting one under way) → delivered | failed. Attempts follow the
  * presence of the peer; only a temporary refusal waits for the clock. Order of every change: disk, then memory, then
- * onChange. The spool file goes after the commit that finished its last recipient.
+ * onChange.  A small body goes with
+ * the commit that finishes its last recipient, a spool file after it.
  */
 export class Queue {
   readonly spool: Spool;
@@ -90,16 +91,16 @@ export class Queue {
   }
 
   /**
-   * Takes over a mail whose file is committed; resolves with the recipients' transfer ids when the rows are on the disk.
-   * If it rejects, nothing was taken over and the file is the caller's again.
+   * Takes over a mail whose body is committed; resolves with the recipients' transfer ids when all is on the disk. If it
+   * rejects, nothing was taken over and the body is the caller's again.
    */
   async accept(mail: NewMail): Promise<string[]> {
     const now = this.#deps.scheduler.unixMs();
-    const ids = await this.#deps.db.soon(() => this.#store.insert(mail, now, now + LIFETIME_DAYS * DAY_MS));
+    const { ids, seq } = await this.#deps.db.soon(() => this.#store.insert(mail, now, now + LIFETIME_DAYS * DAY_MS));
     for (const id of ids) this.onChange(id);
     for (const name of new Set(mail.recipients.map((recipient) => recipient.lane))) {
       const lane = this.#lane(mail.account, name);
-      lane.grown();
+      lane.grown(seq);
       this.#pump(lane);
     }
     return ids;
@@ -224,7 +225,7 @@ export class Queue {
           account: row.account,
           peer,
           envelope: { from, tag: row.tag },
-          path: this.spool.path(row.spool),
+          content: this.#content(row),
           size: row.size,
           digest: row.digest,
         },
@@ -276,20 +277,21 @@ export class Queue {
     if (row.sender === '') {
       await this.#finish(row, 'failed', reason, sent, attempts);
     } else {
-      const notice = await failureNotice(this.spool, row, reason, now);
+      const notice = await failureNotice(this.spool, row, this.#content(row), reason, now);
+      let seq = 0;
       try {
-        await db.soon(() => {
-          if (!this.#store.finish(row.id, { state: 'failed', status: reason, sent, attempts, now }))
+        ({ seq } = await db.soon(() => {
+          if (!this.#store.finish(row, { state: 'failed', status: reason, sent, attempts, now }))
             throw new UserError('finished meanwhile');
-          this.#store.insert(notice.mail, now, now + LIFETIME_DAYS * DAY_MS);
-        });
+          return this.#store.insert(notice.mail, now, now + LIFETIME_DAYS * DAY_MS);
+        }));
         notice.writer.release();
       } catch (error) {
         await notice.writer.abort();
         if (!(error instanceof UserError)) throw error;
       }
       const lane = this.#lane(row.account, localLane(row.account));
-      lane.grown();
+      lane.grown(seq);
       this.#pump(lane);
       await this.#removeFile(row);
     }
@@ -306,13 +308,13 @@ export class Queue {
   ): Promise<void> {
     const now = this.#deps.scheduler.unixMs();
     // Not sooner: if it gets lost, the receiver tells the repetition by its id.
-    await this.#deps.db.later(() => this.#store.finish(row.id, { state, status: reason, sent, attempts, now }));
+    await this.#deps.db.later(() => this.#store.finish(row, { state, status: reason, sent, attempts, now }));
     await this.#removeFile(row);
   }
 
   /** After its last recipient. A crash before this leaves a file that the next start removes. */
   async #removeFile(row: QueueRow): Promise<void> {
-    if (this.#store.wanted(row.mail)) return;
+    if (row.inline || this.#store.wanted(row.mail)) return;
     try {
       await this.spool.remove(row.spool);
     } catch (error) {
@@ -349,10 +351,15 @@ export class Queue {
     const wanted = this.#store.spoolFiles();
     const swept = await this.spool.sweep(new Set(wanted.keys()));
     if (swept > 0) this.#deps.log.info('queue.swept', { files: swept });
-    for (const [name, mail] of wanted) {
-      if ((await this.spool.size(name)) !== undefined) continue;
+    const lost = this.#store.lostContents();
+    for (const [name, mail] of wanted) if ((await this.spool.size(name)) === undefined) lost.push(mail);
+    for (const mail of lost) {
       for (const row of this.#store.waitingOf(mail)) await this.#fail(row, status.spoolLost(), 0);
     }
+  }
+
+  #content(row: QueueRow): Content {
+    return row.inline ? bytesContent(() => this.#store.content(row.mail)) : this.spool.content(row.spool);
   }
 
   async #keepHouse(): Promise<void> {

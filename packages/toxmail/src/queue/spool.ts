@@ -1,11 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { FolderSync } from '../base/durable.ts';
-import { type FileSystem, type OpenFile, unlinkIfThere } from '../base/files.ts';
+import { type Content, type FileSystem, fileContent, type OpenFile, unlinkIfThere } from '../base/files.ts';
+
+/** Ours: mails up to this size travel into the queue's database and have no file. Also what is gathered for a write. */
+const INLINE_MAX = 64 * 1024;
 
 /**
- * The bodies of queued mails: one file each, shared by the mail's recipients. A file counts only once a row of the queue
- * names it; what a crash leaves without one is removed at the next start.
+ * The bodies of queued mails, each shared by the mail's recipients. A small one stays in memory until the queue writes it
+ * down with its rows; a larger one is a file, which counts only once a row names it: what a crash leaves without one is
+ * removed at the next start.
  */
 export class Spool {
   readonly #files: FileSystem;
@@ -20,45 +24,31 @@ export class Spool {
     this.#folderSync = new FolderSync(files, folder);
   }
 
-  path(name: string): string {
-    return join(this.#folder, name);
+  /** Starts a new body. Finish it with `commit` or `abort`. */
+  create(): SpoolWriter {
+    const name = randomBytes(16).toString('hex');
+    return new SpoolWriter(name, {
+      open: () => {
+        this.#writing.add(name);
+        return this.#files.open(this.#path(name), 'create');
+      },
+      sync: () => this.#folderSync.sync(),
+      remove: () => this.remove(name),
+      forget: () => this.#writing.delete(name),
+    });
   }
 
-  /** Starts a new file. Finish it with `commit` or `abort`. */
-  async create(): Promise<SpoolWriter> {
-    const name = randomBytes(16).toString('hex');
-    this.#writing.add(name);
-    try {
-      const file = await this.#files.open(this.path(name), 'create');
-      return new SpoolWriter(name, file, {
-        sync: () => this.#folderSync.sync(),
-        remove: () => this.remove(name),
-        forget: () => this.#writing.delete(name),
-      });
-    } catch (error) {
-      this.#writing.delete(name);
-      throw error;
-    }
+  content(name: string): Content {
+    return fileContent(this.#files, this.#path(name));
   }
 
   /** Its size, undefined if it is not there. */
   async size(name: string): Promise<number | undefined> {
-    return (await this.#files.stat(this.path(name)))?.size;
-  }
-
-  /** Up to `size` bytes of the beginning. */
-  async head(name: string, size: number): Promise<Uint8Array> {
-    const file = await this.#files.open(this.path(name), 'read');
-    try {
-      const bytes = new Uint8Array(Math.min(size, await file.size()));
-      return bytes.subarray(0, await file.read(bytes, 0));
-    } finally {
-      await file.close();
-    }
+    return (await this.#files.stat(this.#path(name)))?.size;
   }
 
   remove(name: string): Promise<void> {
-    return unlinkIfThere(this.#files, this.path(name));
+    return unlinkIfThere(this.#files, this.#path(name));
   }
 
   /** Removes every file that is neither being written nor named in `wanted`; tells how many. */
@@ -71,39 +61,45 @@ export class Spool {
     }
     return removed;
   }
+
+  #path(name: string): string {
+    return join(this.#folder, name);
+  }
 }
 
-/** A committed file: what the queue's row needs to know. */
-export interface SpoolFile {
+/** A committed body: what the queue's row needs to know. */
+export interface SpoolBody {
   readonly name: string;
+  /** All of it if it is small; undefined: it is in the file of that name. */
+  readonly inline: Uint8Array | undefined;
   /** Bytes. */
   readonly size: number;
   /** SHA-256. */
   readonly digest: Uint8Array;
 }
 
-/** Small pieces are gathered up to this many bytes before they are written. */
-const GATHER = 64 * 1024;
+interface SpoolPlace {
+  open(): Promise<OpenFile>;
+  sync(): Promise<void>;
+  remove(): Promise<void>;
+  forget(): void;
+}
 
-/** One call at a time. */
+/** Gathers small pieces; makes a file for what grows beyond INLINE_MAX. One call at a time. */
 export class SpoolWriter {
   readonly name: string;
-  readonly #file: OpenFile;
-  readonly #folder: { sync(): Promise<void>; remove(): Promise<void>; forget(): void };
+  readonly #place: SpoolPlace;
   readonly #hash = createHash('sha256');
   #gathered: Uint8Array[] = [];
   #gatheredSize = 0;
   #written = 0;
-  #open = true;
+  #file: OpenFile | undefined;
+  /** There may be a file to be removed. */
+  #begun = false;
 
-  constructor(
-    name: string,
-    file: OpenFile,
-    folder: { sync(): Promise<void>; remove(): Promise<void>; forget(): void },
-  ) {
+  constructor(name: string, place: SpoolPlace) {
     this.name = name;
-    this.#file = file;
-    this.#folder = folder;
+    this.#place = place;
   }
 
   /** `data` must not change afterwards. */
@@ -111,28 +107,33 @@ export class SpoolWriter {
     this.#hash.update(data);
     this.#gathered.push(data);
     this.#gatheredSize += data.length;
-    if (this.#gatheredSize >= GATHER) await this.#flush();
+    if (this.#gatheredSize > INLINE_MAX) await this.#flush();
   }
 
-  /** Returns when content and name are on the disk. The caller then makes the row, or calls `abort`. */
-  async commit(): Promise<SpoolFile> {
+  /** Returns when the file, if it has one, is on the disk with its name. The caller then makes the row, or calls `abort`. */
+  async commit(): Promise<SpoolBody> {
+    const { name } = this;
+    if (!this.#begun) {
+      return { name, inline: this.#gather(), size: this.#gatheredSize, digest: this.#hash.digest() };
+    }
     await this.#flush();
-    const done = await Promise.allSettled([this.#file.sync(), this.#folder.sync()]);
+    const done = await Promise.allSettled([this.#file!.sync(), this.#place.sync()]);
     for (const each of done) if (each.status === 'rejected') throw each.reason;
     await this.#close();
-    return { name: this.name, size: this.#written, digest: this.#hash.digest() };
+    return { name, inline: undefined, size: this.#written, digest: this.#hash.digest() };
   }
 
   /** The row is there (or never will be, and the file has gone). */
   release(): void {
-    this.#folder.forget();
+    this.#place.forget();
   }
 
   /** Never throws: what cannot be removed now is removed at the next start. */
   async abort(): Promise<void> {
+    if (!this.#begun) return;
     try {
       await this.#close();
-      await this.#folder.remove();
+      await this.#place.remove();
     } catch {
       // the disk has failed already, and the caller knows
     }
@@ -141,16 +142,22 @@ export class SpoolWriter {
 
   async #flush(): Promise<void> {
     if (this.#gatheredSize === 0) return;
-    const data = this.#gathered.length === 1 ? this.#gathered[0]! : Buffer.concat(this.#gathered);
+    const data = this.#gather();
     this.#gathered = [];
     this.#gatheredSize = 0;
+    this.#begun = true;
+    this.#file ??= await this.#place.open();
     await this.#file.write(data, this.#written);
     this.#written += data.length;
   }
 
+  #gather(): Uint8Array {
+    return this.#gathered.length === 1 ? this.#gathered[0]! : Buffer.concat(this.#gathered);
+  }
+
   async #close(): Promise<void> {
-    if (!this.#open) return;
-    this.#open = false;
-    await this.#file.close();
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
   }
 }

@@ -84,4 +84,11 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX seen_transfers_by_age ON seen_transfers (account, stored_at);
   `,
+  `
+  ALTER TABLE mails ADD COLUMN inline INTEGER NOT NULL DEFAULT 0; -- 1: no file; the bytes are in \`contents\` while wanted
+  CREATE TABLE contents (
+    mail INTEGER PRIMARY KEY REFERENCES mails(id) ON DELETE CASCADE,
+    bytes BLOB NOT NULL
+  ) STRICT;
+  `,
 ];

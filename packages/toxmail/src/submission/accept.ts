@@ -44,11 +44,11 @@ export async function acceptMail(
 ): Promise<string[]> {
   const own = deps.ownAddress(submission.account);
   if (own === undefined) throw await drained(content, status.notReady());
-  const writer = await create(deps.spool, content);
+  const writer = deps.spool.create();
   try {
     const messageId = await receive(deps, submission.account, own, writer, content);
-    const file = await writer.commit();
-    const ids = await deps.accept({ ...submission, messageId, file });
+    const body = await writer.commit();
+    const ids = await deps.accept({ ...submission, messageId, body });
     writer.release();
     return ids;
   } catch (error) {
@@ -104,17 +104,9 @@ async function receive(
   return messageId!;
 }
 
-async function create(spool: Spool, content: AsyncIterable<Uint8Array>): Promise<SpoolWriter> {
-  try {
-    return await spool.create();
-  } catch (error) {
-    throw await drained(content, diskStatus(error), error);
-  }
-}
-
-async function drained(content: AsyncIterable<Uint8Array>, reason: MailStatus, cause?: unknown): Promise<MailError> {
+async function drained(content: AsyncIterable<Uint8Array>, reason: MailStatus): Promise<MailError> {
   for await (const _ of content);
-  return new MailError(reason, { cause });
+  return new MailError(reason);
 }
 
 /** SQLite's primary result code for a full disk, of which `errcode` may be an extended form. */

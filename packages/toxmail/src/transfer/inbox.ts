@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Scheduler } from '../base/clock.ts';
-import type { OpenFile } from '../base/files.ts';
+import type { ContentReader } from '../base/files.ts';
 import type { Logger } from '../base/log.ts';
 import { errorField } from '../base/log.ts';
 import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
@@ -144,7 +144,7 @@ export class Inbox {
   }
 
   /** A whole large mail, as it came over the wire. */
-  storeFile(mail: IncomingMail, file: OpenFile): Promise<MailStatus | undefined> {
+  storeFile(mail: IncomingMail, file: ContentReader): Promise<MailStatus | undefined> {
     return this.#limited(async () => {
       const cutter = new HeaderCutter(HEADER_LIMIT);
       let position = 0;
@@ -163,7 +163,7 @@ export class Inbox {
   async #store(
     mail: IncomingMail,
     cut: CutMail,
-    rest: OpenFile | undefined,
+    rest: ContentReader | undefined,
     position: number,
   ): Promise<MailStatus | undefined> {
     const { account, book, maildir, scheduler, seen } = this.#deps;
@@ -211,7 +211,11 @@ export class Inbox {
   }
 }
 
-async function copy(from: OpenFile, start: number, to: { append(data: Uint8Array): Promise<void> }): Promise<void> {
+async function copy(
+  from: ContentReader,
+  start: number,
+  to: { append(data: Uint8Array): Promise<void> },
+): Promise<void> {
   const block = new Uint8Array(READ_BLOCK);
   let position = start;
   for (;;) {

@@ -1,4 +1,4 @@
-import type { FileSystem, OpenFile } from '../base/files.ts';
+import type { Content, ContentReader } from '../base/files.ts';
 import type { Logger } from '../base/log.ts';
 import { errorField } from '../base/log.ts';
 import type { MailStatus } from '../smtp/mail-error.ts';
@@ -14,8 +14,7 @@ export interface TransferJob {
   /** The recipient's public key, 64 upper-case hex. */
   readonly peer: string;
   readonly envelope: { readonly from: string; readonly tag: string | undefined };
-  /** A file that does not change. */
-  readonly path: string;
+  readonly content: Content;
   readonly size: number;
   readonly digest: Uint8Array;
 }
@@ -57,7 +56,7 @@ interface Outgoing {
   next: Uint8Array | undefined;
   nextOffset: number;
   reading: Promise<void> | undefined;
-  file: OpenFile | undefined;
+  file: ContentReader | undefined;
   ended: boolean;
 }
 
@@ -67,7 +66,6 @@ interface Outgoing {
  */
 export class Sender {
   readonly #port: SessionPort;
-  readonly #files: FileSystem;
   readonly #log: Logger;
   #peer: Hello | undefined;
   #nextStream = 1;
@@ -84,9 +82,8 @@ export class Sender {
   #credit = 0;
   #sent = 0;
 
-  constructor(port: SessionPort, files: FileSystem, log: Logger) {
+  constructor(port: SessionPort, log: Logger) {
     this.#port = port;
-    this.#files = files;
     this.#log = log;
   }
 
@@ -305,11 +302,11 @@ export class Sender {
   }
 
   async #readBlock(t: Outgoing): Promise<void> {
-    t.file ??= await this.#files.open(t.job.path, 'read');
+    t.file ??= await t.job.content.open();
     const block = Math.max(LARGE_READ_LEAST, Math.floor(LARGE_READ_AHEAD / 2 / Math.max(1, this.#large.length)));
     const size = Math.min(t.eager ? t.job.size : block, t.job.size - t.nextOffset);
     const bytes = new Uint8Array(size);
-    if ((await t.file.read(bytes, t.nextOffset)) !== size) throw new Error('the spool file is too short');
+    if ((await t.file.read(bytes, t.nextOffset)) !== size) throw new Error('the stored mail is too short');
     t.nextOffset += size;
     t.next = bytes;
     if (t.eager) await this.#closeFile(t);

@@ -1,5 +1,4 @@
 import type { Cancel as CancelTimer, Scheduler } from '../base/clock.ts';
-import type { FileSystem } from '../base/files.ts';
 import type { Logger } from '../base/log.ts';
 import type { Inbox } from './inbox.ts';
 import {
@@ -18,7 +17,6 @@ import { Sender, type SessionPort, type TransferJob, type TransferOutcome } from
 
 export interface SessionDeps {
   readonly link: Link;
-  readonly files: FileSystem;
   readonly scheduler: Scheduler;
   readonly log: Logger;
   readonly inbox: Inbox;
@@ -54,7 +52,7 @@ export class PeerSession implements SessionPort {
   constructor(peer: string, deps: SessionDeps) {
     this.#peer = peer;
     this.#deps = deps;
-    this.#sender = new Sender(this, deps.files, deps.log);
+    this.#sender = new Sender(this, deps.log);
     this.#receiver = new Receiver(peer, this, deps.inbox);
     this.#lastWord = deps.scheduler.mono();
     this.#sayHello(false);

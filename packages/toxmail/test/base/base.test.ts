@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { FolderSync, writeDurably } from '../../src/base/durable.ts';
-import { readStream, realFiles } from '../../src/base/files.ts';
+import { bytesContent, fileContent, readHead, realFiles } from '../../src/base/files.ts';
 import { createLogger } from '../../src/base/log.ts';
 import { generatePassword, hashPassword, verifyPassword } from '../../src/base/password.ts';
 import { FailingFiles } from '../../src/testing/failing-files.ts';
@@ -66,14 +66,26 @@ test('many requests to sync a folder share few syncs, and none returns before a 
   assert.deepEqual(done, [1, 2, 3]);
 });
 
-test('a file is read as a stream from any offset', async (t) => {
+test('bytes in memory are read as those of a file are, at any position', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'toxmail-read-'));
   t.after(() => rmSync(folder, { recursive: true }));
-  const content = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i % 251));
-  await writeDurably(realFiles, join(folder, 'f'), content);
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of readStream(realFiles, join(folder, 'f'), 1_234)) chunks.push(chunk);
-  assert.ok(Buffer.concat(chunks).equals(content.subarray(1_234)));
+  const bytes = Buffer.from(Array.from({ length: 1_000 }, (_, i) => i % 251));
+  await writeDurably(realFiles, join(folder, 'f'), bytes);
+  for (const content of [fileContent(realFiles, join(folder, 'f')), bytesContent(() => bytes)]) {
+    assert.ok(bytes.equals(await readHead(content, 2_000)));
+    const reader = await content.open();
+    for (const [position, expected] of [
+      [0, 100],
+      [950, 50],
+      [1_000, 0],
+      [2_000, 0],
+    ] as const) {
+      const into = new Uint8Array(100);
+      assert.equal(await reader.read(into, position), expected);
+      assert.ok(bytes.subarray(position, position + 100).equals(into.subarray(0, expected)));
+    }
+    await reader.close();
+  }
 });
 
 test('log lines hold one event each, as text or as JSON', () => {

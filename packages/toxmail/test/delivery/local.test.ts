@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { realFiles } from '../../src/base/files.ts';
+import { fileContent, realFiles } from '../../src/base/files.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { canonicalAddress } from '../../src/contacts/address.ts';
 import { AddressBookOf } from '../../src/contacts/address-book.ts';
@@ -57,7 +57,6 @@ async function bench(t: TestContext) {
     boxes.set(name, { inbox, maildir, seen });
   }
   const local = new LocalDelivery({
-    files,
     log: silentLogger,
     mailbox: (account) => boxes.get(account),
     publicKey: (account) => accounts.get(account)?.toxId?.slice(0, 64),
@@ -66,7 +65,15 @@ async function bench(t: TestContext) {
     const path = join(folder, 'spooled');
     writeFileSync(path, text);
     const digest = createHash('sha256').update(text).digest();
-    return { id, account: 'mum', peer: to, envelope: { from, tag: 'garden' }, path, size: text.length, digest };
+    return {
+      id,
+      account: 'mum',
+      peer: to,
+      envelope: { from, tag: 'garden' },
+      content: fileContent(files, path),
+      size: text.length,
+      digest,
+    };
   };
   return {
     local,

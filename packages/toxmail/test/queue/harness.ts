@@ -56,15 +56,15 @@ export class Bench {
   }
 
   async put(body: string, ...lanes: string[]): Promise<string[]> {
-    const writer = await this.queue.spool.create();
+    const writer = this.queue.spool.create();
     try {
       await writer.write(Buffer.from(body));
-      const file = await writer.commit();
+      const content = await writer.commit();
       const ids = await this.queue.accept({
         account: 'mum',
         messageId: '<1@x>',
         sender: 'mum@tox',
-        file,
+        body: content,
         recipients: lanes.map((lane) => ({ address: `${lane.slice(0, 9)}@tox`, lane, tag: undefined })),
       });
       writer.release();
@@ -90,10 +90,21 @@ export class Bench {
     return readdirSync(this.spool);
   }
 
-  spoolText(): string[] {
-    return this.spoolFiles().map((name) => readFileSync(join(this.spool, name), 'utf8'));
+  /** The bodies that are kept, as files or in the database. */
+  kept(): string[] {
+    const inline = this.db.prepare('SELECT bytes FROM contents ORDER BY mail').all();
+    return [
+      ...inline.map((row) => Buffer.from(row.bytes as Uint8Array).toString()),
+      ...this.spoolFiles().map((name) => readFileSync(join(this.spool, name), 'utf8')),
+    ];
   }
 }
+
+/** Kept in the database, and too large for that. */
+export const BODIES = {
+  small: 'Subject: x\r\n\r\nsmall',
+  large: `Subject: x\r\n\r\n${'large\r\n'.repeat(10_000)}`,
+} as const;
 
 export const A = toxLane(KEY_A);
 export const B = toxLane(KEY_B);

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { readHead } from '../../src/base/files.ts';
 import { UserError } from '../../src/base/user-error.ts';
 import type { MailStatus } from '../../src/smtp/mail-error.ts';
 import { settle, until } from '../../src/testing/virtual-scheduler.ts';
-import { A, B, Bench, KEY_A, KEY_B, MUM } from './harness.ts';
+import { A, B, Bench, BODIES, KEY_A, KEY_B, MUM } from './harness.ts';
 
 const FULL: MailStatus = { reply: 452, enhanced: '4.2.2', text: 'mailbox full' };
 const REFUSED: MailStatus = { reply: 550, enhanced: '5.7.1', text: 'not wanted' };
@@ -30,7 +34,7 @@ test('a mail to an absent contact waits and says why; it goes out the moment the
   job.end({ kind: 'delivered' });
   await bench.calm();
   assert.deepEqual([bench.queue.get(id!)!.state, bench.queue.get(id!)!.sent], ['delivered', 5]);
-  assert.deepEqual(bench.spoolFiles(), []);
+  assert.deepEqual(bench.kept(), []);
   assert.deepEqual(bench.queue.counts(), { waiting: 0, sending: 0, failed: 0 });
 });
 
@@ -50,11 +54,11 @@ test('the body stays while one recipient waits and goes after the last', async (
   bench.queue.peerOnline('mum', KEY_A);
   bench.tox.jobs[0]!.end({ kind: 'delivered' });
   await bench.calm();
-  assert.deepEqual(bench.spoolText(), ['shared']);
+  assert.deepEqual(bench.kept(), ['shared']);
   bench.queue.peerOnline('mum', KEY_B);
   bench.tox.jobs[1]!.end({ kind: 'delivered' });
   await bench.calm();
-  assert.deepEqual(bench.spoolFiles(), []);
+  assert.deepEqual(bench.kept(), []);
 });
 
 test('a temporary refusal waits for the clock, longer each time, and keeps the transfer id', async (t) => {
@@ -101,7 +105,7 @@ test('a contact whose program takes no mail is left alone until it comes anew, a
   bench.queue.peerOnline('mum', KEY_A);
   await bench.calm();
   assert.deepEqual(bench.tox.ids, [id, id, later]);
-  assert.deepEqual(bench.spoolFiles(), []);
+  assert.deepEqual(bench.kept(), []);
 });
 
 test('retry tries at once, by the beginning of the id', async (t) => {
@@ -130,7 +134,7 @@ test('a refusal for good ends in one notice in the sender’s own inbox, and a n
   const notice = bench.local.jobs[0]!;
   assert.deepEqual([notice.peer, notice.envelope.from], ['mum', '']);
   assert.deepEqual(bench.states(), ['failed', 'failed']);
-  assert.deepEqual(bench.spoolFiles(), []);
+  assert.deepEqual(bench.kept(), []);
 });
 
 test('the notice tells the reason and the header of the mail', async (t) => {
@@ -139,8 +143,8 @@ test('the notice tells the reason and the header of the mail', async (t) => {
   bench.queue.peerOnline('mum', KEY_A);
   await bench.put('Subject: hi\r\n\r\nsecret body', A);
   bench.tox.jobs[0]!.end({ kind: 'failed', status: REFUSED });
-  await until(() => bench.local.jobs.length === 1 && bench.spoolFiles().length === 1);
-  const [text] = bench.spoolText();
+  await until(() => bench.local.jobs.length === 1 && bench.kept().length === 1);
+  const [text] = bench.kept();
   assert.match(text!, /^Status: 5\.7\.1\r$/m);
   assert.match(text!, /^Subject: hi\r$/m);
   assert.doesNotMatch(text!, /secret body/);
@@ -153,9 +157,9 @@ test('after 30 days a mail is given back, with the last thing the other side sai
   await bench.scheduler.advance(30 * DAY - 7_200_000);
   assert.equal(bench.queue.get(id!)!.state, 'waiting');
   await bench.scheduler.advance(3 * 3_600_000);
-  await until(() => bench.local.jobs.length === 1 && bench.spoolFiles().length === 1);
+  await until(() => bench.local.jobs.length === 1 && bench.kept().length === 1);
   assert.deepEqual([bench.queue.get(id!)!.state, bench.queue.get(id!)!.reason!.code], ['failed', '5.4.7']);
-  assert.deepEqual([bench.local.jobs.length, bench.spoolFiles().length], [1, 1]);
+  assert.deepEqual([bench.local.jobs.length, bench.kept().length], [1, 1]);
 });
 
 test('a cancelled mail is not sent, leaves no notice, and cannot be cancelled twice', async (t) => {
@@ -165,7 +169,7 @@ test('a cancelled mail is not sent, leaves no notice, and cannot be cancelled tw
   assert.equal((await bench.queue.cancel(id!)).state, 'failed');
   bench.queue.peerOnline('mum', KEY_A);
   assert.equal(bench.tox.jobs.length, 0);
-  assert.deepEqual([bench.spoolFiles(), bench.local.jobs], [[], []]);
+  assert.deepEqual([bench.kept(), bench.local.jobs], [[], []]);
   await assert.rejects(bench.queue.cancel(id!), UserError);
 });
 
@@ -258,11 +262,66 @@ test('mail for a contact that was removed comes back with a notice', async (t) =
   assert.equal(bench.local.jobs.length, 1);
 });
 
-test('a damaged spool is told to the sender instead of being sent', async (t) => {
+for (const [kind, body] of Object.entries(BODIES)) {
+  test(`a ${kind} mail whose body was lost is told to the sender instead of being sent`, async (t) => {
+    const bench = new Bench(t);
+    const [id] = await bench.put(body, A);
+    for (const name of bench.spoolFiles()) await bench.queue.spool.remove(name);
+    bench.db.exec('DELETE FROM contents');
+    bench.restart();
+    await bench.queue.start();
+    bench.queue.peerOnline('mum', KEY_A);
+    assert.deepEqual([bench.queue.get(id!)!.state, bench.local.jobs.length, bench.tox.jobs.length], ['failed', 1, 0]);
+  });
+
+  test(`the body of a ${kind} mail is the same after a restart, for each recipient, and goes after the last`, async (t) => {
+    const bench = new Bench(t);
+    await bench.put(body, A, B);
+    bench.restart();
+    await bench.queue.start();
+    assert.equal(bench.spoolFiles().length, kind === 'large' ? 1 : 0);
+    for (const [i, key] of [KEY_A, KEY_B].entries()) {
+      bench.queue.peerOnline('mum', key);
+      const { content, size, digest, end } = bench.tox.jobs[i]!;
+      const bytes = await readHead(content, size + 1);
+      assert.equal(Buffer.from(bytes).toString(), body);
+      assert.ok(createHash('sha256').update(bytes).digest().equals(digest));
+      assert.deepEqual(bench.kept(), [body]);
+      end({ kind: 'delivered' });
+      await bench.calm();
+    }
+    assert.deepEqual(bench.kept(), []);
+  });
+}
+
+test('a mail of 64 KiB has no file, one of a byte more has; both are whole', async (t) => {
   const bench = new Bench(t);
-  const [id] = await bench.put('x', A);
-  await bench.queue.spool.remove(bench.spoolFiles()[0]!);
+  const bodies = [65_536, 65_537, 200_000].map((size) => 'x'.repeat(size));
+  for (const [i, body] of bodies.entries()) {
+    await bench.put(body, A);
+    assert.equal(bench.spoolFiles().length, i);
+  }
+  assert.deepEqual(
+    bench
+      .kept()
+      .map((body) => body.length)
+      .sort(),
+    [65_536, 65_537, 200_000].sort(),
+  );
+});
+
+test('mails of a version that kept all of them as files are delivered', async (t) => {
+  const bench = new Bench(t);
+  bench.db.exec('DROP TABLE contents; ALTER TABLE mails DROP COLUMN inline; PRAGMA user_version = 2');
+  writeFileSync(join(bench.spool, 'old'), 'old mail');
+  bench.db.exec(`INSERT INTO mails VALUES (1, 'mum', '<1@x>', 'mum@tox', 'old', 8, x'00', 0, 9e15);
+    INSERT INTO recipients (id, mail, account, lane, address, state) VALUES ('ab', 1, 'mum', '${A}', 'a@tox', 'waiting')`);
   bench.restart();
   await bench.queue.start();
-  assert.deepEqual([bench.queue.get(id!)!.state, bench.local.jobs.length], ['failed', 1]);
+  bench.queue.peerOnline('mum', KEY_A);
+  const { content, end } = bench.tox.jobs[0]!;
+  assert.equal(Buffer.from(await readHead(content, 100)).toString(), 'old mail');
+  end({ kind: 'delivered' });
+  await bench.calm();
+  assert.deepEqual([bench.states(), bench.kept()], [['delivered'], []]);
 });

@@ -3,7 +3,7 @@ import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Scheduler, systemScheduler } from '../../src/base/clock.ts';
-import { type FileSystem, realFiles } from '../../src/base/files.ts';
+import { type FileSystem, fileContent, realFiles } from '../../src/base/files.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { Maildir } from '../../src/maildir/maildir.ts';
 import { Accounts } from '../../src/store/accounts.ts';
@@ -168,7 +168,6 @@ export class Station {
     await inbox.prepare();
     this.transfer = new MailTransfer({
       link: this.end,
-      files: this.files,
       scheduler: this.scheduler,
       log: silentLogger,
       inbox,
@@ -187,10 +186,15 @@ export class Station {
 
   job(peer: string, mail: Uint8Array, more: Partial<TransferJob> = {}): TransferJob {
     const id = randomBytes(16).toString('hex');
-    const path = join(this.folder, `spool-${id}`);
+    const path = this.spooled(id);
     writeFileSync(path, mail);
     const digest = createHash('sha256').update(mail).digest();
-    return { id, peer, envelope: { from: 'x@tox', tag: undefined }, path, size: mail.length, digest, ...more };
+    const content = fileContent(this.files, path);
+    return { id, peer, envelope: { from: 'x@tox', tag: undefined }, content, size: mail.length, digest, ...more };
+  }
+
+  spooled(id: string): string {
+    return join(this.folder, `spool-${id}`);
   }
 
   /** The same with a mail that is never in memory as a whole. */
@@ -201,7 +205,7 @@ export class Station {
     for (let left = size; left > 0; left -= block.length) {
       const part = block.subarray(0, left);
       hash.update(part);
-      appendFileSync(job.path, part);
+      appendFileSync(this.spooled(job.id), part);
     }
     return { ...job, size, digest: hash.digest() };
   }
