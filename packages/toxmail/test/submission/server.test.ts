@@ -16,6 +16,7 @@ import { Queue } from '../../src/queue/queue.ts';
 import { Accounts } from '../../src/store/accounts.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { SubmissionServer } from '../../src/submission/server.ts';
+import { failCommits } from '../../src/testing/failing-commits.ts';
 import { FailingFiles, systemError } from '../../src/testing/failing-files.ts';
 import { ScriptedTarget } from '../../src/testing/scripted-target.ts';
 import { until } from '../../src/testing/virtual-scheduler.ts';
@@ -25,6 +26,7 @@ import { SmtpClient } from './smtp-client.ts';
 const PASSWORD = 'right password';
 const HASH = hashPassword(PASSWORD);
 const LIMIT = 100_000;
+const SQLITE_FULL = 13;
 const ANNA = canonicalAddress(ANNA_ID);
 const MUM = canonicalAddress(MUM_ID);
 
@@ -75,6 +77,7 @@ async function bench(t: TestContext) {
   });
   return {
     queue,
+    db,
     files,
     port,
     close: () => server.close(),
@@ -91,11 +94,18 @@ async function bench(t: TestContext) {
     },
     /** Files may come and go while one looks: their number. */
     spoolCount: () => readdirSync(spool).length,
-    spooled: () => readdirSync(spool).map((name) => readFileSync(join(spool, name))),
+    /** The mails that are kept, in the database or as files. */
+    kept: (): Buffer[] => [
+      ...db
+        .prepare('SELECT bytes FROM contents')
+        .all()
+        .map((row) => Buffer.from(row.bytes as Uint8Array)),
+      ...readdirSync(spool).map((name) => readFileSync(join(spool, name))),
+    ],
   };
 }
 
-/** The one spooled mail, cut. */
+/** The one mail that is kept, cut. */
 function parts(mails: Buffer[]): { header: string; body: Buffer } {
   assert.equal(mails.length, 1);
   const at = mails[0]!.indexOf('\r\n\r\n');
@@ -167,7 +177,7 @@ test('each recipient that cannot be reached is refused with its own code and adv
 });
 
 test('a mail is queued once per person, with canonical addresses and without traces of the machine', async (t) => {
-  const { queue, spooled, loggedIn } = await bench(t).then((b) => ({ ...b, loggedIn: () => b.loggedIn() }));
+  const { queue, kept, loggedIn } = await bench(t).then((b) => ({ ...b, loggedIn: () => b.loggedIn() }));
   const client = await loggedIn();
   await client.say('MAIL FROM:<mum@tox>');
   for (const to of ['anna@tox', 'anna@example.org', 'tom@tox']) await client.say(`RCPT TO:<${to}>`);
@@ -192,7 +202,7 @@ test('a mail is queued once per person, with canonical addresses and without tra
     ].join('\r\n'),
   );
   assert.match(await client.read(), /^250 2\.6\.0 Queued as [0-9a-f]{8}$/);
-  const { header, body } = parts(spooled());
+  const { header, body } = parts(kept());
   assert.equal(body.toString(), 'body\r\n.dot\r\n');
   assert.doesNotMatch(header, /Received|192\.168|gmail|secret|Mozilla|example\.org/i);
   assert.match(header, new RegExp(`^From: "Mum, M\\." <${MUM}>\r$`, 'm'));
@@ -211,7 +221,7 @@ test('a mail is queued once per person, with canonical addresses and without tra
       ['mum', 'mum@tox', 'tom@tox'],
     ],
   );
-  assert.equal(rows[0]!.size, spooled()[0]!.length);
+  assert.equal(rows[0]!.size, kept()[0]!.length);
 });
 
 test('the body arrives byte for byte, whatever its bytes and however it is cut', async (t) => {
@@ -232,7 +242,7 @@ test('the body arrives byte for byte, whatever its bytes and however it is cut',
     await new Promise((resolve) => setImmediate(resolve));
   }
   assert.match(await client.read(), /^250 2\.6\.0 /);
-  const got = parts(b.spooled()).body;
+  const got = parts(b.kept()).body;
   assert.ok(got.equals(body), `${got.length} of ${body.length} bytes`);
 });
 
@@ -247,7 +257,7 @@ test('a mail from nodemailer with an attachment is taken as it is', async (t) =>
     text: 'see',
     attachments: [{ filename: 'a.bin', content: Buffer.alloc(20_000, 7) }],
   });
-  const { header, body } = parts(b.spooled());
+  const { header, body } = parts(b.kept());
   assert.match(header, new RegExp(`^To: Anna\\s+<${ANNA}>\r$`, 'm'));
   assert.match(body.toString(), /a\.bin/);
 });
@@ -261,7 +271,7 @@ test('too big a mail is refused at MAIL, and at its end if its size was not told
   await client.say('DATA');
   client.write(`Subject: x\r\n\r\n${`${'x'.repeat(998)}\r\n`.repeat(120)}.\r\n`);
   assert.match(await client.read(), /^552 5\.3\.4 /);
-  assert.deepEqual([b.spooled(), b.queue.list()], [[], []]);
+  assert.deepEqual([b.kept(), b.queue.list()], [[], []]);
   assert.match(await client.say('MAIL FROM:<mum@tox>'), /^250 /);
 });
 
@@ -271,7 +281,7 @@ test('a client that breaks off in the middle of a mail leaves nothing behind', a
   await client.say('MAIL FROM:<mum@tox>');
   await client.say('RCPT TO:<anna@tox>');
   await client.say('DATA');
-  client.write(`Subject: x\r\n\r\n${'half a mail\r\n'.repeat(2_000)}`);
+  client.write(`Subject: x\r\n\r\n${'half a mail\r\n'.repeat(6_000)}`);
   await until(() => b.spoolCount() === 1);
   client.close();
   await until(() => b.spoolCount() === 0);
@@ -288,11 +298,40 @@ test('a disk that fails is a temporary error, not a lost mail', async (t) => {
       await client.say('MAIL FROM:<mum@tox>');
       await client.say('RCPT TO:<anna@tox>');
       await client.say('DATA');
-      client.write('Subject: x\r\n\r\nhi\r\n.\r\n');
+      client.write(`Subject: x\r\n\r\n${'too large for a row\r\n'.repeat(4_000)}.\r\n`);
       assert.match(await client.read(), expected, `${code} at ${operation}`);
     }
   }
-  assert.deepEqual([b.spooled(), b.queue.list()], [[], []]);
+  assert.deepEqual([b.kept(), b.queue.list()], [[], []]);
+});
+
+test('a database that cannot commit is a temporary error for small and large mails, and nothing stays', async (t) => {
+  const b = await bench(t);
+  const client = await b.loggedIn();
+  let error: Error | undefined;
+  failCommits(b.db, (when) => (when === 'before' ? error : undefined));
+  const failures = [
+    [/^451 4\.3\.0 /, 10],
+    [/^452 4\.3\.1 /, SQLITE_FULL],
+  ] as const;
+  for (const [expected, errcode] of failures) {
+    error = Object.assign(new Error('disk'), { errcode });
+    for (const lines of [1, 8_000]) {
+      await client.say('MAIL FROM:<mum@tox>');
+      await client.say('RCPT TO:<anna@tox>');
+      await client.say('DATA');
+      client.write(`Subject: x\r\n\r\n${'hi there\r\n'.repeat(lines)}.\r\n`);
+      assert.match(await client.read(), expected);
+      assert.deepEqual([b.kept(), b.queue.list()], [[], []]);
+    }
+  }
+  error = undefined;
+  await client.say('MAIL FROM:<mum@tox>');
+  await client.say('RCPT TO:<anna@tox>');
+  await client.say('DATA');
+  client.write('Subject: x\r\n\r\nhi\r\n.\r\n');
+  assert.match(await client.read(), /^250 /);
+  assert.equal(b.kept().length, 1);
 });
 
 test('garbage gets standard errors, is bounded, and does not disturb others', async (t) => {
