@@ -33,7 +33,7 @@ const LIFETIME_DAYS = 30;
 const KEEP_FINISHED_MS = 7 * DAY_MS;
 const KEEP_FINISHED_MAX = 10_000;
 const LIST_FINISHED_MAX = 1_000;
-/** Ours: all deliveries under way; each holds a file open. */
+/** Ours: all deliveries under way; each may hold a file open. */
 const JOBS_MAX = 256;
 /** Ours: expiry and pruning. */
 const HOUSEKEEPING_MS = 3_600_000;
@@ -46,8 +46,7 @@ const AGAIN_MS = 5_000;
  * Outgoing mail, durable. A mail is accepted once its body and rows are on the disk; each recipient has its own state,
  * which only moves forward: waiting (sending is a waiting one under way) → delivered | failed. Attempts follow the
  * presence of the peer; only a temporary refusal waits for the clock. Order of every change: disk, then memory, then
- * onChange.  A small body goes with
- * the commit that finishes its last recipient, a spool file after it.
+ * onChange. A small body goes with the commit that finishes its last recipient, a spool file after it.
  */
 export class Queue {
   readonly spool: Spool;
@@ -373,6 +372,7 @@ export class Queue {
         this.#lanes.get(laneKey(row.account, row.lane))?.rewind();
       }
       this.#store.prune(now - KEEP_FINISHED_MS, KEEP_FINISHED_MAX);
+      for (const lane of this.#lanes.values()) lane.rewind(); // the numbers of what was forgotten are given again
     } catch (error) {
       log.error('queue.housekeeping-failed', { error: errorField(error) });
     }

@@ -294,6 +294,20 @@ for (const [kind, body] of Object.entries(BODIES)) {
   });
 }
 
+test('a mail goes out at once also when all before it is forgotten', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  bench.tox.answer = () => ({ kind: 'delivered' });
+  for (let i = 0; i < 3; i++) await bench.put('x', A);
+  await bench.calm();
+  await bench.scheduler.advance(8 * DAY);
+  assert.deepEqual(bench.states(), []);
+  await bench.put('x', A);
+  await bench.calm();
+  assert.deepEqual(bench.states(), ['delivered']);
+});
+
 test('a mail of 64 KiB has no file, one of a byte more has; both are whole', async (t) => {
   const bench = new Bench(t);
   const bodies = [65_536, 65_537, 200_000].map((size) => 'x'.repeat(size));
