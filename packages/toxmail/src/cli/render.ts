@@ -51,12 +51,7 @@ const RENDERERS: Readonly<Record<string, (result: never) => string[]>> = {
     ),
   'request accept': (row: Row) => [`${row.name} is a contact now. Write to ${row.name}@tox`],
   'request reject': () => ['The request is forgotten.'],
-  'queue list': (rows: Row[]) =>
-    table(
-      rows.map((row) => ({ ...row, id: String(row.id).slice(0, 12), progress: progress(row), why: reason(row) })),
-      ['id', 'account', 'to', 'state', 'progress', 'attempts', 'why'],
-      'No mail is waiting.',
-    ),
+  'queue list': renderQueue,
   'queue retry': (row: Row) => [`Trying ${row.to} again.`],
   'queue cancel': (row: Row) => [`The mail to ${row.to} is given up.`],
   node: (rows: BootstrapNode[]) => rows.map(formatBootstrapNode),
@@ -65,6 +60,20 @@ const RENDERERS: Readonly<Record<string, (result: never) => string[]>> = {
 export function render(command: string, result: unknown): string {
   const lines = RENDERERS[command]?.(result as never) ?? [JSON.stringify(result, null, 2)];
   return lines.map((line) => `${printable(line)}\n`).join('');
+}
+
+/** What is still to be done, or went wrong; what arrived is only counted. */
+function renderQueue(rows: Row[]): string[] {
+  const open = rows.filter((row) => row.state !== 'delivered');
+  const delivered = rows.length - open.length;
+  return [
+    ...table(
+      open.map((row) => ({ ...row, id: String(row.id).slice(0, 12), progress: progress(row), why: reason(row) })),
+      ['id', 'account', 'to', 'state', 'progress', 'attempts', 'why'],
+      'No mail is waiting.',
+    ),
+    ...(delivered > 0 ? [`Delivered in the last days: ${delivered} (all of them: --json)`] : []),
+  ];
 }
 
 function renderStatus(status: Row): string[] {

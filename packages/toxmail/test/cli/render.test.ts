@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { render } from '../../src/cli/render.ts';
+
+const mail = (state: string, to: string) => ({
+  id: '0123456789abcdef',
+  account: 'ann',
+  to,
+  state,
+  size: 10,
+  sent: state === 'delivered' ? 10 : 0,
+  attempts: 1,
+  reason: state === 'waiting' ? { code: '4.4.1', text: 'The recipient is offline' } : null,
+});
+
+test('the queue shows what waits and why, and only counts what arrived', () => {
+  const text = render('queue list', [
+    mail('delivered', 'eve@tox'),
+    mail('waiting', 'bob@tox'),
+    mail('delivered', 'x@tox'),
+  ]);
+  assert.match(text, /bob@tox +waiting +0\/10 +1 +4\.4\.1 The recipient is offline\n/);
+  assert.doesNotMatch(text, /eve@tox/);
+  assert.match(text, /Delivered in the last days: 2 /);
+});
+
+test('a queue in which all is delivered says that nothing waits', () => {
+  assert.match(
+    render('queue list', [mail('delivered', 'eve@tox')]),
+    /^No mail is waiting\.\nDelivered in the last days: 1 /,
+  );
+  assert.equal(render('queue list', []), 'No mail is waiting.\n');
+});
+
+test('what others wrote cannot move the cursor or change colours', () => {
+  assert.doesNotMatch(render('queue list', [mail('waiting', 'bob\u001b[31m@tox')]), /\u001b/);
+});
