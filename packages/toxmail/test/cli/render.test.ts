@@ -33,5 +33,5 @@ test('a queue in which all is delivered says that nothing waits', () => {
 });
 
 test('what others wrote cannot move the cursor or change colours', () => {
-  assert.doesNotMatch(render('queue list', [mail('waiting', 'bob\u001b[31m@tox')]), /\u001b/);
+  assert.ok(!render('queue list', [mail('waiting', 'bob\u001b[31m@tox')]).includes('\u001b'));
 });
