@@ -1,0 +1,3 @@
+import { friendsFindEachOther } from './friends.ts';
+
+friendsFindEachOther(2);
