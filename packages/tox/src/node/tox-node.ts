@@ -79,7 +79,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     this.publicKey = toHex(tox.realKeys.publicKey);
     this.dhtPublicKey = toHex(tox.dhtKeys.publicKey);
     this.udpPort = socket.port;
-    this.#driver = new Driver(tox, socket, (event) => this.#dispatch(event));
+    this.#driver = new Driver(tox, { datagrams: socket }, (event) => this.#dispatch(event));
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Mono } from '../core/env.ts';
 import type { Machine } from '../core/machine.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
+import { type PipeLink, StreamNet } from './byte-pipe.ts';
 import { Heap } from './heap.ts';
 import { seededRandom } from './random.ts';
 
@@ -30,8 +31,8 @@ const MAX_SPINS = 100;
 interface Arrival {
   readonly at: Mono;
   readonly seq: number;
-  /** Undefined: a deadline of the machine at `to`. */
-  readonly data: Uint8Array | undefined;
+  /** A datagram, something that happens to a stream, or undefined: a deadline of the machine at `to`. */
+  readonly what: Uint8Array | (() => void) | undefined;
   readonly from: Endpoint;
   readonly to: Endpoint;
 }
@@ -45,6 +46,8 @@ export class World<E> {
   now: Mono = 0;
   /** The way between two endpoints; undefined cuts it. Replace it to model partitions and NAT. */
   link: (from: Endpoint, to: Endpoint) => Link | undefined = () => ({ latencyMs: 20, mtu: 2_048 });
+  /** The way of byte streams from one machine to another; undefined stalls them, as a cut cable does. */
+  pipe: (from: Endpoint, to: Endpoint) => PipeLink | undefined = () => ({ latencyMs: 20 });
   /** Sees every event in order. */
   onEvent: (event: WorldEvent<E>) => void = () => {};
   /** Sees every datagram as it is sent, before loss. */
@@ -55,6 +58,7 @@ export class World<E> {
   readonly #machines = new Map<Endpoint, Machine<E>>();
   readonly #wakes = new Map<Endpoint, Mono>();
   readonly #agenda = new Heap<Arrival>();
+  readonly #streams: StreamNet;
   readonly #random: () => number;
   readonly #seed: number;
   #seq = 0;
@@ -64,6 +68,12 @@ export class World<E> {
   constructor(seed: number) {
     this.#seed = seed;
     this.#random = seededRandom(seed);
+    this.#streams = new StreamNet({
+      now: () => this.now,
+      pipe: (from, to) => this.pipe(from, to),
+      machine: (at) => this.#machines.get(at)?.streams,
+      schedule: (at, to, what) => this.#agenda.push({ at, seq: this.#seq++, what, from: to, to }),
+    });
   }
 
   /** Uniform in 0..1, from the world's seed. */
@@ -76,8 +86,22 @@ export class World<E> {
     this.#drain(at, machine);
   }
 
-  /** The machine vanishes as in a crash: what is on its way to the endpoint is lost. */
+  /** From now on the machine at `machine` accepts streams at this TCP endpoint. */
+  listen(at: Endpoint, machine: Endpoint): void {
+    this.#streams.listen(at, machine);
+  }
+
+  /** Breaks the streams between two machines, or all of one: both ends hear of it at once. */
+  breakStreams(a: Endpoint, b?: Endpoint): void {
+    this.#streams.break(a, b);
+  }
+
+  /**
+   * The machine vanishes as in a crash: what is on its way to the endpoint is lost, its streams break
+   * and its TCP endpoints refuse.
+   */
   remove(at: Endpoint): void {
+    this.#streams.remove(at);
     this.#machines.delete(at);
     this.#wakes.delete(at);
   }
@@ -98,9 +122,11 @@ export class World<E> {
     this.now = Math.max(this.now, next.at);
     const machine = this.#machines.get(next.to);
     if (!machine) return true;
-    if (next.data) {
+    if (typeof next.what === 'function') {
+      next.what();
+    } else if (next.what) {
       this.delivered++;
-      machine.receive(this.now, next.from, next.data);
+      machine.receive(this.now, next.from, next.what);
     } else {
       if (this.#wakes.get(next.to) !== next.at) return true; // superseded
       this.#wakes.delete(next.to);
@@ -151,6 +177,8 @@ export class World<E> {
 
   #drain(at: Endpoint, machine: Machine<E>): void {
     for (let d = machine.takeDatagram(); d; d = machine.takeDatagram()) this.#send(at, d.to, d.data);
+    const { streams } = machine;
+    for (let c = streams?.takeCommand(); c; c = streams?.takeCommand()) this.#streams.run(at, c);
     for (let event = machine.takeEvent(); event !== undefined; event = machine.takeEvent()) {
       this.#events++;
       this.onEvent({ at: this.now, who: at, event });
@@ -160,7 +188,7 @@ export class World<E> {
       this.#wakes.delete(at);
     } else if (this.#wakes.get(at) !== wake) {
       this.#wakes.set(at, wake);
-      this.#agenda.push({ at: wake, seq: this.#seq++, data: undefined, from: at, to: at });
+      this.#agenda.push({ at: wake, seq: this.#seq++, what: undefined, from: at, to: at });
     }
   }
 
@@ -172,7 +200,7 @@ export class World<E> {
     for (let i = 0; i < copies; i++) {
       if (this.#random() < (link.loss ?? 0)) continue;
       const at = this.now + link.latencyMs + this.#random() * (link.jitterMs ?? 0);
-      this.#agenda.push({ at, seq: this.#seq++, data: data.slice(), from, to });
+      this.#agenda.push({ at, seq: this.#seq++, what: data.slice(), from, to });
     }
   }
 }

@@ -54,7 +54,7 @@ test('a listener that answers each of 30000 events is called in order and never 
   const socket = new FakeSocket();
   const seen: number[] = [];
   let depth = 0;
-  const driver = new Driver(toy, socket, (event) => {
+  const driver = new Driver(toy, { datagrams: socket }, (event) => {
     assert.equal(++depth, 1);
     seen.push(event);
     driver.poke(() => toy.say());
@@ -72,7 +72,7 @@ test('a listener that answers each of 30000 events is called in order and never 
 test('what a listener sends leaves before the next event', (t) => {
   const toy = new Toy();
   const socket = new FakeSocket();
-  const driver = new Driver(toy, socket, (event) => {
+  const driver = new Driver(toy, { datagrams: socket }, (event) => {
     assert.equal(socket.sent, event);
     driver.poke(() => toy.say());
     assert.equal(socket.sent, event + 1);
@@ -86,7 +86,7 @@ test('a listener that throws surfaces as uncaught and loses no event', async (t)
   const toy = new Toy();
   const socket = new FakeSocket();
   const seen: number[] = [];
-  const driver = new Driver(toy, socket, (event) => {
+  const driver = new Driver(toy, { datagrams: socket }, (event) => {
     seen.push(event);
     if (event === 0) throw new Error('a mistake of the owner');
   });
@@ -109,7 +109,7 @@ test('after stop nothing is received any more', () => {
   const toy = new Toy();
   const socket = new FakeSocket();
   const seen: number[] = [];
-  const driver = new Driver(toy, socket, (event) => seen.push(event));
+  const driver = new Driver(toy, { datagrams: socket }, (event) => seen.push(event));
   driver.stop();
   socket.onDatagram(HERE, new Uint8Array(3));
   assert.deepEqual(seen, []);
@@ -118,7 +118,7 @@ test('after stop nothing is received any more', () => {
 test('a deadline that has passed wakes the machine in a later turn, once', async () => {
   const toy = new Toy();
   const { promise, resolve } = Promise.withResolvers<void>();
-  const driver = new Driver(toy, new FakeSocket(), () => resolve());
+  const driver = new Driver(toy, { datagrams: new FakeSocket() }, () => resolve());
   driver.poke(() => {
     toy.wakeAt = performance.now();
   });
