@@ -18,6 +18,12 @@ const NEEDED: [what: string, command: string, args: string[]][] = [
   ['tox-bootstrapd (toxcore-utils)', 'tox-bootstrapd', ['--version']],
 ];
 
+/** Skips with this reason, unless TOXMAIL_INTEROP=required: then it throws. */
+export function missing(reason: string): string {
+  if (process.env.TOXMAIL_INTEROP === 'required') throw new Error(reason);
+  return reason;
+}
+
 /**
  * The reason why nothing can be compared with c-toxcore here, for the `skip` option of a test;
  * false if everything is there. With TOXMAIL_INTEROP=required a missing oracle throws instead.
@@ -27,23 +33,28 @@ export async function oracleMissing(): Promise<string | false> {
     try {
       await run(command, args);
     } catch {
-      const reason = `c-toxcore cannot be driven here: ${what} is missing`;
-      if (process.env.TOXMAIL_INTEROP === 'required') throw new Error(reason);
-      return reason;
+      return missing(`c-toxcore cannot be driven here: ${what} is missing`);
     }
   }
   return false;
 }
 
 /** Compiles one C file of ours into `folder` and gives the path of the program. */
-export async function compile(source: URL, folder: string, how: 'dynamic' | 'static' = 'dynamic'): Promise<string> {
+export async function compile(
+  source: URL,
+  folder: string,
+  how: 'dynamic' | 'static' | 'plain' = 'dynamic',
+): Promise<string> {
   const out = join(folder, source.pathname.split('/').at(-1)!.replace(/\.c$/, ''));
-  const flags = (await run('pkg-config', ['--cflags', '--libs', 'toxcore', 'libsodium'])).stdout.trim().split(/\s+/);
-  // The static archive alone has c-toxcore's internal functions.
-  const libraries =
-    how === 'dynamic' ? flags : ['-l:libtoxcore.a', '-lsodium', '-lopus', '-lvpx', '-lm', '-lpthread', '-lrt'];
-  await run('gcc', ['-O2', '-Wall', '-o', out, source.pathname, ...libraries]);
+  await run('gcc', ['-O2', '-Wall', '-o', out, source.pathname, ...(await libraries(how))]);
   return out;
+}
+
+async function libraries(how: 'dynamic' | 'static' | 'plain'): Promise<string[]> {
+  if (how === 'plain') return [];
+  // The static archive alone has c-toxcore's internal functions.
+  if (how === 'static') return ['-l:libtoxcore.a', '-lsodium', '-lopus', '-lvpx', '-lm', '-lpthread', '-lrt'];
+  return (await run('pkg-config', ['--cflags', '--libs', 'toxcore', 'libsodium'])).stdout.trim().split(/\s+/);
 }
 
 /** A folder that goes away with the test. */
