@@ -69,6 +69,13 @@ export interface PeerOptions {
   passphrase?: string;
   /** Hex; the long-term secret key, with a random nospam. */
   secretKey?: string;
+  /** Both are off by default: most tests run many strangers on one machine. */
+  holePunching?: boolean;
+  lanDiscovery?: boolean;
+  /** Runs it elsewhere: what to put in front of its command. */
+  prefix?: readonly string[];
+  /** Another program that speaks the protocol of `peer.c`, and its arguments. */
+  program?: readonly string[];
 }
 
 const DEFAULT_WAIT_MS = 40_000; // c-toxcore needs about 10 s to a friend; the machine may be busy
@@ -115,11 +122,14 @@ export class OraclePeer implements AsyncDisposable {
   }
 
   static async start(options: PeerOptions = {}): Promise<OraclePeer> {
-    const link = new PeerLink((await peerProgram()).path);
+    const program = options.program ?? [(await peerProgram()).path];
+    const link = new PeerLink([...(options.prefix ?? []), ...program]);
     const flags = [
       `udp=${options.udp === false ? 0 : 1}`,
       `ipv6=${options.ipv6 ? 1 : 0}`,
       `port=${options.port ?? (await freePort())}`,
+      `hole=${options.holePunching ? 1 : 0}`,
+      `lan=${options.lanDiscovery ? 1 : 0}`,
     ];
     if (options.save) flags.push(`save=${options.save}`);
     if (options.passphrase !== undefined) flags.push(`pass=${hex(options.passphrase)}`);
@@ -149,6 +159,11 @@ export class OraclePeer implements AsyncDisposable {
 
   async bootstrap(host: string, port: number, dhtKey: string): Promise<void> {
     await this.#link.ask('bootstrap', host, port, dhtKey);
+  }
+
+  /** A TCP relay to use. */
+  async relay(host: string, port: number, dhtKey: string): Promise<void> {
+    await this.#link.ask('relay', host, port, dhtKey);
   }
 
   async setName(name: string): Promise<void> {
@@ -262,8 +277,8 @@ class PeerLink {
   #lastId = 0;
   readonly #dead = new AbortController();
 
-  constructor(path: string) {
-    const child = spawn(path, { stdio: ['pipe', 'pipe', 'inherit'] });
+  constructor([program, ...args]: readonly string[]) {
+    const child = spawn(program!, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#child = child;
     child.stdin.on('error', () => {}); // the exit event tells
     createInterface({ input: child.stdout }).on('line', (line) => this.#line(line));

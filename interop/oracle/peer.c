@@ -392,7 +392,7 @@ static long number_option(char **args, int count, const char *name, long fallbac
     return text == NULL ? fallback : atol(text);
 }
 
-// new [udp=1] [ipv6=0] [port=N] [tcp=N] [save=PATH [pass=HEX]] [secret=HEX]
+// new [udp=1] [ipv6=0] [port=N] [tcp=N] [hole=0] [lan=0] [save=PATH [pass=HEX]] [secret=HEX]
 static const char *command_new(char **args, int count)
 {
     static char error[64];
@@ -407,7 +407,7 @@ static const char *command_new(char **args, int count)
 
     tox_options_set_udp_enabled(options, number_option(args, count, "udp", 1) != 0);
     tox_options_set_ipv6_enabled(options, number_option(args, count, "ipv6", 0) != 0);
-    tox_options_set_local_discovery_enabled(options, false);
+    tox_options_set_local_discovery_enabled(options, number_option(args, count, "lan", 0) != 0);
     tox_options_set_hole_punching_enabled(options, number_option(args, count, "hole", 0) != 0);
     tox_options_set_start_port(options, (uint16_t)port);
     tox_options_set_end_port(options, (uint16_t)port);
