@@ -38,7 +38,9 @@ export type StreamCommand =
   /** `data` belongs to the owner of the machine from then on. */
   | { readonly type: 'write'; readonly stream: StreamId; readonly data: Uint8Array }
   /** Sends what was written, as far as the peer takes it soon, and forgets the stream. */
-  | { readonly type: 'close'; readonly stream: StreamId };
+  | { readonly type: 'close'; readonly stream: StreamId }
+  /** Nothing more is read from the peer, who so has to wait, until it is resumed. */
+  | { readonly type: 'pause' | 'resume'; readonly stream: StreamId };
 
 /** The part of a machine that speaks over byte streams: bytes in order, none lost while a stream lives. */
 export interface StreamMachine {

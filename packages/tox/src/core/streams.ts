@@ -17,6 +17,9 @@ export interface Stream {
   write(data: Uint8Array): void;
   /** Its handler hears nothing any more. */
   close(): void;
+  /** Until it is resumed no bytes are received, and the peer has to wait. */
+  pause(): void;
+  resume(): void;
 }
 
 /** Who takes streams that peers open; undefined refuses. The handler may write from then on. */
@@ -82,6 +85,8 @@ export class Streams implements StreamMachine {
       close: () => {
         if (this.#handlers.delete(id)) this.#commands.push({ type: 'close', stream: id });
       },
+      pause: () => this.#commands.push({ type: 'pause', stream: id }),
+      resume: () => this.#commands.push({ type: 'resume', stream: id }),
     };
   }
 }

@@ -53,7 +53,9 @@ export class TcpStreams implements StreamSockets {
     const stream = this.#streams.get(command.stream);
     if (!stream) return;
     if (command.type === 'write') this.#write(stream, command.data);
-    else this.#leave(stream);
+    else if (command.type === 'close') this.#leave(stream);
+    else if (command.type === 'pause') stream.socket.pause();
+    else stream.socket.resume();
   }
 
   flush(): void {

@@ -45,6 +45,9 @@ interface End {
   busyUntil: Mono;
   /** What was sent last arrives then. */
   arrivesAt: Mono;
+  paused: boolean;
+  /** What was under way when it was paused, and arrived. */
+  held: Uint8Array[];
 }
 
 /** All byte streams of a simulated world. */
@@ -73,9 +76,11 @@ export class StreamNet {
     if (command.type === 'write') {
       end.waiting.push(command.data);
       end.waitingBytes += command.data.length;
-    } else {
+    } else if (command.type === 'close') {
       this.#forget(end);
       end.ending = true;
+    } else {
+      this.#pause(end, command.type === 'pause');
     }
     this.#pump(end);
   }
@@ -143,6 +148,8 @@ export class StreamNet {
       pumping: false,
       busyUntil: 0,
       arrivesAt: 0,
+      paused: false,
+      held: [],
     };
     let ends = this.#ends.get(at);
     if (!ends) {
@@ -164,8 +171,9 @@ export class StreamNet {
       const now = world.now();
       const rate = way?.rate ?? Number.POSITIVE_INFINITY;
       const ready = end.busyUntil - SOCKET_BUFFER / rate;
-      if (!way || ready > now) {
-        again = way ? ready : now + RETRY;
+      const stalled = !way || peer.paused;
+      if (stalled || ready > now) {
+        again = stalled ? now + RETRY : ready;
         break;
       }
       const segment = takeSegment(end);
@@ -173,7 +181,8 @@ export class StreamNet {
       end.arrivesAt = Math.max(end.arrivesAt, end.busyUntil + way.latencyMs);
       if (segment.length > 0) {
         world.schedule(end.arrivesAt, peer.at, () => {
-          if (!peer.closed) world.machine(peer.at)?.received(world.now(), peer.id, segment);
+          if (peer.paused || peer.held.length > 0) peer.held.push(segment);
+          else if (!peer.closed) world.machine(peer.at)?.received(world.now(), peer.id, segment);
         });
       } else {
         end.ending = false;
@@ -191,6 +200,19 @@ export class StreamNet {
     if (end.waitingBytes > 0) world.schedule(world.now(), end.at, () => this.#tellQueued(end));
   }
 
+  #pause(end: End, paused: boolean): void {
+    end.paused = paused;
+    if (!paused && end.held.length > 0) this.#world.schedule(this.#world.now(), end.at, () => this.#deliverHeld(end));
+  }
+
+  #deliverHeld(end: End): void {
+    const world = this.#world;
+    const segment = end.paused ? undefined : end.held.shift();
+    if (!segment || end.closed) return;
+    if (end.held.length > 0) world.schedule(world.now(), end.at, () => this.#deliverHeld(end));
+    world.machine(end.at)?.received(world.now(), end.id, segment);
+  }
+
   #tellQueued(end: End): void {
     if (!end.closed) this.#world.machine(end.at)?.written(this.#world.now(), end.id, end.waitingBytes);
   }
@@ -198,6 +220,10 @@ export class StreamNet {
   #tellClosed(end: End, at: Mono): void {
     this.#world.schedule(at, end.at, () => {
       if (end.closed) return;
+      if (end.held.length > 0) {
+        this.#tellClosed(end, this.#world.now() + RETRY);
+        return;
+      }
       this.#forget(end);
       this.#world.machine(end.at)?.closed(this.#world.now(), end.id);
     });

@@ -129,3 +129,30 @@ test('a stream that a peer opens is accepted or refused by the machine', async (
   assert.equal(data.toString(), 'echo');
   socket.destroy();
 });
+
+test('a paused stream reads nothing until it is resumed', async (t) => {
+  const { server, machine, driver, at } = await stage(t);
+  const connection = once(server, 'connection') as Promise<[net.Socket]>;
+  let got = 0;
+  const closed = Promise.withResolvers<void>();
+  const stream = driver.poke(() =>
+    machine.streams.open(at, {
+      opened: () => stream.pause(),
+      received: (_now, bytes) => {
+        got += bytes.length;
+      },
+      written: () => {},
+      closed: () => closed.resolve(),
+    }),
+  );
+  const [socket] = await connection;
+  const size = 16 * 1024 * 1024; // more than the buffers of both sides: it leaves only if somebody reads
+  const sent = new Promise<void>((done) => socket.write(new Uint8Array(size), () => done()));
+  const leaves = await Promise.race([sent.then(() => true), new Promise((done) => setImmediate(() => done(false)))]);
+  assert.deepEqual([leaves, got], [false, 0]);
+  driver.poke(() => stream.resume());
+  await sent;
+  socket.end();
+  await closed.promise;
+  assert.equal(got, size);
+});

@@ -148,3 +148,23 @@ test('a machine that vanishes breaks its streams, and a broken stream is told at
   world.runFor(100);
   assert.equal(a.said.filter((s) => s.what === 'closed').length, 2);
 });
+
+test('a paused stream makes its peer wait; resumed, it gets all bytes in order before the end', () => {
+  const { world, a, b } = network();
+  const stream = world.poke(A, () => a.open(PORT));
+  world.runFor(100);
+  world.poke(B, () => b.accepted!.pause());
+  const bytes = Uint8Array.from({ length: 200_000 }, (_, i) => i % 251);
+  world.poke(A, () => {
+    stream.write(bytes.slice());
+    stream.write(Uint8Array.of(7));
+  });
+  world.runFor(1_000);
+  assert.deepEqual(b.bytes, []);
+  assert.ok(a.queued.at(-1)! > 0);
+  world.poke(A, () => stream.close());
+  world.poke(B, () => b.accepted!.resume());
+  world.runFor(1_000);
+  assert.deepEqual(b.bytes, [...bytes, 7]);
+  assert.equal(b.said.at(-1)?.what, 'closed');
+});
