@@ -1,0 +1,59 @@
+/** Between the levels of a mailbox's name, on the wire as in `mailbox/`. */
+export const DELIMITER = '/';
+
+/** RFC 9051 §5.1: INBOX in any case is the one inbox; all else is as written. */
+export function canonicalName(name: string): string {
+  if (/^inbox$/i.test(name)) return 'INBOX';
+  return /^inbox\//i.test(name) ? `INBOX${name.slice(5)}` : name;
+}
+
+/** RFC 3501 §5.1.3, modified UTF-7. Undefined if the text is not that. */
+export function decodeUtf7(text: string): string | undefined {
+  if (/[^\x20-\x7e]/.test(text)) return undefined;
+  let name = '';
+  for (let at = 0; at < text.length; ) {
+    const shift = text.indexOf('&', at);
+    if (shift < 0) return name + text.slice(at);
+    name += text.slice(at, shift);
+    const end = text.indexOf('-', shift);
+    if (end < 0) return undefined;
+    const coded = text.slice(shift + 1, end);
+    if (coded === '') name += '&';
+    else {
+      if (!/^[A-Za-z0-9+,]+$/.test(coded)) return undefined;
+      const bytes = Buffer.from(coded.replaceAll(',', '/'), 'base64');
+      if (bytes.length < 2 || bytes.length % 2 !== 0) return undefined;
+      name += bytes.swap16().toString('utf16le');
+    }
+    at = end + 1;
+  }
+  return name;
+}
+
+export function encodeUtf7(name: string): string {
+  return name.replace(/&|[^\x20-\x7e]+/g, (part) => {
+    if (part === '&') return '&-';
+    const coded = Buffer.from(part, 'utf16le').swap16().toString('base64');
+    return `&${coded.replaceAll('/', ',').replace(/=+$/, '')}-`;
+  });
+}
+
+/**
+ * RFC 9051 §6.3.9: `*` stands for anything, `%` for anything but the delimiter. In time proportional to the product of
+ * the lengths, whatever the pattern.
+ */
+export function matchesPattern(name: string, pattern: string): boolean {
+  // reached[i]: the pattern up to here can stand for the first i signs of the name.
+  let reached = new Uint8Array(name.length + 1);
+  reached[0] = 1;
+  for (const sign of pattern) {
+    const next = new Uint8Array(name.length + 1);
+    for (let i = 0; i <= name.length; i++) {
+      if (sign === '*') next[i] = reached[i]! | (i > 0 ? next[i - 1]! : 0);
+      else if (sign === '%') next[i] = reached[i]! | (i > 0 && name[i - 1] !== DELIMITER ? next[i - 1]! : 0);
+      else if (reached[i] === 1 && name.startsWith(sign, i)) next[i + sign.length] = 1;
+    }
+    reached = next;
+  }
+  return reached[name.length] === 1;
+}
