@@ -27,6 +27,7 @@ const tasks = {
   interop: (args) => [
     ['--test', '--test-concurrency=1', ...(args.length > 0 ? args : testFiles('interop', '.test.ts'))],
   ],
+  netlab: (args) => [[join(root, 'interop/netlab/main.ts'), ...args]],
   format: () => [[bin('@biomejs/biome/bin/biome'), 'check', '--write', '.']],
   fuzz: (args) => [
     [

@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import type { Nonce, PublicKey, SecretKey, SharedKey } from '../../packages/tox/src/crypto/keys.ts';
 import { open, scalarMultBase, sharedKey } from '../../packages/tox/src/crypto/sodium.ts';
 import { BootstrapDaemon } from '../oracle/bootstrap-daemon.ts';
-import { compile, TemporaryFolder } from '../oracle/tools.ts';
+import { compile, disposePrograms } from '../oracle/tools.ts';
 
 const SOURCE = 'c-toxcore 0.2.18'; // internals.c states the layouts of this version
 const OUT = new URL('../../packages/tox/test/vectors/', import.meta.url);
@@ -385,17 +385,17 @@ async function write(name: string, content: unknown): Promise<void> {
   console.log(`${name}.json: ${text.length} bytes`);
 }
 
-await using folder = await TemporaryFolder.create();
 await mkdir(OUT, { recursive: true });
 const options = { maxBuffer: 1 << 28 };
-const internals = await compile(new URL('internals.c', import.meta.url), folder.path, 'static');
+const internals = await compile(new URL('internals.c', import.meta.url), 'static');
 const primitives = JSON.parse((await run(internals, options)).stdout);
 if (primitives.source !== SOURCE) throw new Error(`${primitives.source} instead of ${SOURCE}`);
 await write('primitives', primitives);
-const wire = await compile(new URL('wire.c', import.meta.url), folder.path);
+const wire = await compile(new URL('wire.c', import.meta.url));
 const capture = new Capture((await run(wire, options)).stdout);
 await write('dht', { ...(dht(capture) as object), bootstrapInfo: await bootstrapInfo() });
 await write('onion', onion(capture));
 await write('session', session(capture));
 const { save: _name, at: _at, ...save } = capture.saves[0]!;
 await write('save', { nodes: capture.describe(capture.nodes.map((n) => n.node)), ...save });
+await disposePrograms();

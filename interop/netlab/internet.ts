@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { compile, stop, TemporaryFolder } from '../oracle/tools.ts';
+import { compile, stop } from '../oracle/tools.ts';
 import type { Namespace } from './namespace.ts';
 
 /** How a line to the internet behaves, the same in both directions. */
@@ -26,12 +26,10 @@ export interface Flow {
 /** The running `internet.c`. */
 export class Internet implements AsyncDisposable {
   readonly #child: ChildProcess;
-  readonly #folder: TemporaryFolder;
   readonly #waiting: { resolve(text: string): void; reject(error: Error): void }[] = [];
 
-  private constructor(child: ChildProcess, folder: TemporaryFolder) {
+  private constructor(child: ChildProcess) {
     this.#child = child;
-    this.#folder = folder;
     createInterface({ input: child.stdout! }).on('line', (line) => {
       const { resolve, reject } = this.#waiting.shift()!;
       if (line.startsWith('ok')) resolve(line.slice(3));
@@ -43,9 +41,8 @@ export class Internet implements AsyncDisposable {
   }
 
   static async start(): Promise<Internet> {
-    const folder = await TemporaryFolder.create();
-    const program = await compile(new URL('internet.c', import.meta.url), folder.path, 'plain');
-    return new Internet(spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] }), folder);
+    const program = await compile(new URL('internet.c', import.meta.url), 'plain');
+    return new Internet(spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] }));
   }
 
   /** Puts a device into the namespace that leads here. */
@@ -71,7 +68,6 @@ export class Internet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.stdin!.end();
     await stop(this.#child, 'SIGKILL', 1_000);
-    await this.#folder[Symbol.asyncDispose]();
   }
 
   #ask(command: string): Promise<string> {

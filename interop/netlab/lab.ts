@@ -21,7 +21,10 @@ export interface RouterOptions {
   lan?: string;
 }
 
-/** A small internet of network namespaces. Nothing in it can reach the outside. */
+/**
+ * A small internet of network namespaces. Nothing in it can reach the outside. Hosts and routers go with it, or before
+ * it when they are disposed of themselves.
+ */
 export class Lab implements AsyncDisposable {
   readonly #internet: Internet;
   readonly #namespaces: Namespace[] = [];
@@ -62,7 +65,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#namespaces.map((n) => n[Symbol.asyncDispose]()));
+    await Promise.all(this.#namespaces.map((namespace) => namespace[Symbol.asyncDispose]()));
     await this.#internet[Symbol.asyncDispose]();
   }
 
@@ -83,7 +86,7 @@ export class Lab implements AsyncDisposable {
 }
 
 /** NAT between the hosts and routers behind it and what is above it. */
-export class Router {
+export class Router implements AsyncDisposable {
   /** Under which those behind are seen. */
   readonly publicAddress: string;
   /** To the internet, of the outermost router. */
@@ -130,6 +133,10 @@ export class Router {
     return Router.build(this.#lab, namespace, this.publicAddress, this.line, kind, options);
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#namespace[Symbol.asyncDispose]();
+  }
+
   async #connect(namespace: Namespace): Promise<string> {
     const port = `port${++this.#hosts}`;
     const address = `${this.#lan}.${this.#hosts + 1}`;
@@ -157,7 +164,7 @@ interface HostParts {
 }
 
 /** A machine that programs run on. */
-export class Host {
+export class Host implements AsyncDisposable {
   /** Of its own interface. */
   address: string;
   /** Under which the internet sees it. */
@@ -198,5 +205,9 @@ export class Host {
   /** Delay, loss and rate of the line to the internet, shared by all behind the same router. */
   async setLine(quality: LineQuality): Promise<void> {
     await this.#parts.line.set({ delayMs: DEFAULT_DELAY_MS, ...quality });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.namespace[Symbol.asyncDispose]();
   }
 }

@@ -33,6 +33,7 @@ export async function netlabMissing(): Promise<string | false> {
 export class Namespace implements AsyncDisposable {
   static #made = 0;
   readonly name: string;
+  #removed: Promise<void> | undefined;
 
   private constructor(name: string) {
     this.name = name;
@@ -66,8 +67,9 @@ export class Namespace implements AsyncDisposable {
     await feed([...this.prefix, 'sh', '-c', 'while read key value; do echo $value > /proc/sys/$key; done'], lines);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await remove(this.name);
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#removed ??= remove(this.name);
+    return this.#removed;
   }
 }
 

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { compile, freePort, stop, TemporaryFolder } from './tools.ts';
+import { compile, freePort, stop } from './tools.ts';
 
 export { BootstrapDaemon } from './bootstrap-daemon.ts';
-export { freePort, oracleMissing, TemporaryFolder } from './tools.ts';
+export { disposePrograms as disposeOracle, freePort, oracleMissing, TemporaryFolder } from './tools.ts';
 
 export type Connection = 'none' | 'tcp' | 'udp';
 export type FileControl = 'resume' | 'pause' | 'cancel';
@@ -80,23 +80,6 @@ export interface PeerOptions {
 
 const DEFAULT_WAIT_MS = 40_000; // c-toxcore needs about 10 s to a friend; the machine may be busy
 
-let program: Promise<{ path: string; folder: TemporaryFolder }> | undefined;
-
-/** Compiled once per process; the folder is removed by `disposeOracle` or, failing that, stays in the system's temp. */
-function peerProgram(): Promise<{ path: string; folder: TemporaryFolder }> {
-  program ??= TemporaryFolder.create().then(async (folder) => ({
-    folder,
-    path: await compile(new URL('peer.c', import.meta.url), folder.path),
-  }));
-  return program;
-}
-
-/** For `after()` of a test file that used peers. */
-export async function disposeOracle(): Promise<void> {
-  await (await program)?.folder[Symbol.asyncDispose]();
-  program = undefined;
-}
-
 interface Waiter {
   check(event: PeerEvent): boolean;
 }
@@ -122,7 +105,7 @@ export class OraclePeer implements AsyncDisposable {
   }
 
   static async start(options: PeerOptions = {}): Promise<OraclePeer> {
-    const program = options.program ?? [(await peerProgram()).path];
+    const program = options.program ?? [await compile(new URL('peer.c', import.meta.url))];
     const link = new PeerLink([...(options.prefix ?? []), ...program]);
     const flags = [
       `udp=${options.udp === false ? 0 : 1}`,

@@ -39,18 +39,33 @@ export async function oracleMissing(): Promise<string | false> {
   return false;
 }
 
-/** Compiles one C file of ours into `folder` and gives the path of the program. */
-export async function compile(
-  source: URL,
-  folder: string,
-  how: 'dynamic' | 'static' | 'plain' = 'dynamic',
-): Promise<string> {
-  const out = join(folder, source.pathname.split('/').at(-1)!.replace(/\.c$/, ''));
-  await run('gcc', ['-O2', '-Wall', '-o', out, source.pathname, ...(await libraries(how))]);
-  return out;
+type Linkage = 'dynamic' | 'static' | 'plain';
+
+const programs = new Map<string, Promise<string>>();
+let programFolder: Promise<TemporaryFolder> | undefined;
+
+/** Compiles one C file of ours, once per process, and gives the path of the program. `plain`: without c-toxcore. */
+export function compile(source: URL, how: Linkage = 'dynamic'): Promise<string> {
+  const known = programs.get(source.href);
+  if (known) return known;
+  programFolder ??= TemporaryFolder.create();
+  const path = programFolder.then(async (folder) => {
+    const out = folder.join(source.pathname.split('/').at(-1)!.replace(/\.c$/, ''));
+    await run('gcc', ['-O2', '-Wall', '-o', out, source.pathname, ...(await libraries(how))]);
+    return out;
+  });
+  programs.set(source.href, path);
+  return path;
 }
 
-async function libraries(how: 'dynamic' | 'static' | 'plain'): Promise<string[]> {
+/** Removes what `compile` made; for `after()` of a test file that used it. */
+export async function disposePrograms(): Promise<void> {
+  programs.clear();
+  await (await programFolder)?.[Symbol.asyncDispose]();
+  programFolder = undefined;
+}
+
+async function libraries(how: Linkage): Promise<string[]> {
   if (how === 'plain') return [];
   // The static archive alone has c-toxcore's internal functions.
   if (how === 'static') return ['-l:libtoxcore.a', '-lsodium', '-lopus', '-lvpx', '-lm', '-lpthread', '-lrt'];

@@ -1,0 +1,111 @@
+import { type Meeting, meet, PLACES, type Place, type Program, type Side } from './meeting.ts';
+
+export type Pair = readonly [Side, Side];
+
+export interface Row {
+  readonly pair: Pair;
+  readonly meeting: Meeting;
+}
+
+export interface MatrixOptions {
+  /** Meetings at a time. */
+  parallel: number;
+  /** How long a pair may try to get a direct connection. */
+  limitMs: number;
+  onRow?: (row: Row) => void;
+}
+
+/** Each pair of places once for each pair of programs; with two programs both ways round. */
+export function allPairs(places: readonly Place[] = PLACES): Pair[] {
+  const pairs: Pair[] = [];
+  for (const [i, a] of places.entries())
+    for (const [j, b] of places.entries()) {
+      if ((a === 'same-router') !== (b === 'same-router')) continue;
+      pairs.push(sides('toxmail', a, 'c-toxcore', b));
+      if (j < i) continue;
+      pairs.push(sides('c-toxcore', a, 'c-toxcore', b), sides('toxmail', a, 'toxmail', b));
+    }
+  return pairs;
+}
+
+/** The four pairs of programs in each of these pairs of places. */
+export function pairsIn(places: readonly (readonly [Place, Place])[]): Pair[] {
+  return places.flatMap(([a, b]) => [
+    sides('c-toxcore', a, 'c-toxcore', b),
+    sides('toxmail', a, 'toxmail', b),
+    sides('toxmail', a, 'c-toxcore', b),
+    ...(a === b ? [] : [sides('toxmail', b, 'c-toxcore', a)]),
+  ]);
+}
+
+export async function matrix(pairs: readonly Pair[], options: MatrixOptions): Promise<Row[]> {
+  const rows: Row[] = [];
+  const waiting = [...pairs];
+  const work = async () => {
+    for (let pair = waiting.shift(); pair; pair = waiting.shift()) {
+      const row = { pair, meeting: await meet(pair, options.limitMs) };
+      rows.push(row);
+      options.onRow?.(row);
+    }
+  };
+  await Promise.all(Array.from({ length: options.parallel }, work));
+  return rows;
+}
+
+/**
+ * Where a pair with one or two of ours is not connected though two c-toxcore are, or not directly though they are, or
+ * later. One line each.
+ */
+export function shortcomings(rows: readonly Row[]): string[] {
+  return rows.flatMap(({ pair, meeting }) => {
+    if (pair.every(({ program }) => program === 'c-toxcore')) return [];
+    const [a, b] = pair;
+    const theirs = find(rows, ['c-toxcore', a.place], ['c-toxcore', b.place])?.meeting;
+    const name = `${describe(pair)}: ${outcome(meeting)}, two c-toxcore ${theirs ? outcome(theirs) : 'not tried'}`;
+    return theirs && isWorse(meeting, theirs) ? [name] : [];
+  });
+}
+
+/** Seconds that a start under load may take longer. */
+const SLACK_SECONDS = 2;
+
+function isWorse(ours: Meeting, theirs: Meeting): boolean {
+  if (theirs.online === undefined) return false;
+  if (ours.online === undefined || ours.wire === undefined) return true;
+  if (theirs.wire === 'direct' && ours.wire !== 'direct') return true;
+  const late = (mine = Number.POSITIVE_INFINITY, their = Number.POSITIVE_INFINITY) => mine > their + SLACK_SECONDS;
+  return late(ours.online, theirs.online) || late(ours.direct, theirs.direct);
+}
+
+/** The row of these two sides, either way round. */
+export function find(
+  rows: readonly Row[],
+  one: readonly [Program, Place],
+  two: readonly [Program, Place],
+): Row | undefined {
+  const is = (side: Side, [program, place]: readonly [Program, Place]) =>
+    side.program === program && side.place === place;
+  return rows.find(({ pair: [a, b] }) => (is(a, one) && is(b, two)) || (is(a, two) && is(b, one)));
+}
+
+/** As `direct 1.2 s`, `relay 9.0 s`, `relay 1.0 s, direct 9.5 s`, `–`. */
+export function outcome({ online, direct, wire }: Meeting): string {
+  if (online === undefined) return '–';
+  const seconds = (value: number) => `${value.toFixed(1)} s`;
+  if (wire === undefined) return `broken after ${seconds(online)}`;
+  if (wire === 'relay') return `relay ${seconds(online)}`;
+  // What is direct within a second of being online was never noticeably relayed.
+  if (direct === undefined || direct - online < 1) return `direct ${seconds(direct ?? online)}`;
+  return `relay ${seconds(online)}, direct ${seconds(direct)}`;
+}
+
+export function describe([a, b]: Pair): string {
+  return `${a.program} ${a.place} with ${b.program} ${b.place}`;
+}
+
+function sides(program: Program, place: Place, otherProgram: Program, otherPlace: Place): Pair {
+  return [
+    { program, place },
+    { program: otherProgram, place: otherPlace },
+  ];
+}
