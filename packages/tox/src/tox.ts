@@ -207,7 +207,7 @@ export class Tox implements Machine<ToxEvent> {
   }
 
   #checkConnection(now: Mono): void {
-    const endpoint = this.#dht.ownEndpoint();
+    const { endpoint } = this.#dht.ownAddress();
     if (endpoint !== this.#ownEndpoint) {
       this.#ownEndpoint = endpoint;
       if (this.#connected && endpoint) this.#onion.hurry(now); // friends are to hear of the new address

@@ -32,13 +32,15 @@ import {
   PING_RESPONSE,
   readDhtFrame,
 } from '../packet/dht.ts';
-import { DHT_REQUEST } from '../packet/dht-request.ts';
+import { DHT_REQUEST, NAT_PING_REQUEST, REQUEST_NAT_PING } from '../packet/dht-request.ts';
 import { decodeLanDiscovery, LAN_DISCOVERY } from '../packet/lan-discovery.ts';
 import { type Endpoint, isInternal, isLan, isUnicast, sourceOf } from '../wire/endpoint.ts';
 import { MAX_SENT_NODES, type NodeInfo } from '../wire/packed-node.ts';
 import { Bootstrapper } from './bootstrapper.ts';
 import { Exchange } from './exchange.ts';
-import { BAD_AFTER, isFresh, type Peer } from './peer.ts';
+import { HolePuncher } from './hole-puncher.ts';
+import { type OwnAddress, ownAddress } from './own-address.ts';
+import { isFresh, type Peer } from './peer.ts';
 import { type Pending, REPLY_TIMEOUT } from './pending-replies.ts';
 import { RequestRouter } from './request-router.ts';
 import { RoutingTable } from './routing-table.ts';
@@ -96,6 +98,7 @@ export class DhtNode {
   readonly #table: RoutingTable;
   readonly #upkeep: Upkeep;
   readonly #router: RequestRouter;
+  readonly #puncher: HolePuncher;
   readonly #bootstrapper = new Bootstrapper();
   readonly #toPing: ToPing;
   /** BOUNDED. When we last asked a node at an address because somebody mentioned it. */
@@ -131,6 +134,18 @@ export class DhtNode {
       send,
       allowFavour: (now, from) => this.#favours.allow(now, sourceOf(from)),
       onDhtKeyPacket: (now, sender, data) => hooks.onDhtKeyPacket(now, sender, data),
+      onNatPing: (now, list, ping) => {
+        if (ping.type === NAT_PING_REQUEST) this.#puncher.onRequest(now, list);
+        else this.#puncher.onResponse(now, list, ping);
+      },
+    });
+    this.#puncher = new HolePuncher(env, {
+      own,
+      wanted: (id) => table.wanted(id),
+      reached: (now, id) => table.get(id)?.live(now) === true,
+      ownPortVaries: () => this.ownAddress().portVaries,
+      sendNatPing: (now, receiver, data) => void this.sendRequest(now, receiver, REQUEST_NAT_PING, data),
+      probe: (now, key, to) => exchange.guess(now, key, to),
     });
     this.#toPing = new ToPing(own);
     for (let i = 0; i < RANDOM_SEARCHES; i++) table.addSearch(0, env.random(KEY_SIZE) as PublicKey, false);
@@ -163,6 +178,7 @@ export class DhtNode {
     for (const node of this.#bootstrapper.due(now)) this.#exchange.ask(now, node.publicKey, node.endpoint, this.#own);
     for (const node of this.#toPing.due(now)) this.#exchange.ask(now, node.publicKey, node.endpoint, undefined);
     this.#upkeep.wake(now);
+    this.#puncher.wake(now);
     if (!this.#wasConnected || this.#table.anyLive(now)) return;
     this.#wasConnected = false;
     this.#env.log('dht.disconnected');
@@ -170,7 +186,10 @@ export class DhtNode {
   }
 
   nextWake(): Mono | undefined {
-    return earlier(earlier(this.#upkeep.nextWake(), this.#bootstrapper.nextWake()), this.#toPing.nextWake());
+    return earlier(
+      earlier(this.#upkeep.nextWake(), this.#puncher.nextWake()),
+      earlier(this.#bootstrapper.nextWake(), this.#toPing.nextWake()),
+    );
   }
 
   /** Asks the node for our neighbourhood, again and again while no such node has answered. */
@@ -243,23 +262,9 @@ export class DhtNode {
     return nodes;
   }
 
-  /** Where most nodes see us of late; a LAN address only if none sees us elsewhere. */
-  ownEndpoint(): Endpoint | undefined {
-    let latest: Mono = 0;
-    for (const peer of this.#table.peers()) if (peer.seesUs) latest = Math.max(latest, peer.seesUsAt);
-    const votes = new Map<Endpoint, number>(); // at most one per node
-    for (const { seesUs, seesUsAt } of this.#table.peers()) {
-      if (seesUs && seesUsAt > latest - BAD_AFTER) votes.set(seesUs, (votes.get(seesUs) ?? 0) + 1);
-    }
-    let best: Endpoint | undefined;
-    let bestScore = 0;
-    for (const [endpoint, count] of votes) {
-      const score = isLan(endpoint) ? count : count + this.#table.size;
-      if (score <= bestScore) continue;
-      best = endpoint;
-      bestScore = score;
-    }
-    return best;
+  /** Where others see us. */
+  ownAddress(): OwnAddress {
+    return ownAddress(this.#table.peers());
   }
 
   // Kinds 00, 01, 02, 04
@@ -365,6 +370,7 @@ export class DhtNode {
     if (entry) {
       entry.says = node.endpoint;
       entry.saysAt = now;
+      this.#puncher.reported(now, wanted!);
     }
     const peer = this.#table.get(id);
     if (peer?.liveAt(now, node.endpoint)) return;

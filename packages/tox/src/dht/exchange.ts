@@ -27,6 +27,8 @@ export class Exchange {
   readonly #sharedKeys: SharedKeys;
   readonly #send: SendDatagram;
   readonly #pending = new PendingReplies();
+  /** Apart, so that many guesses do not push out what is likely to be answered. */
+  readonly #guesses = new PendingReplies();
   readonly #derivations = new SourceLimiter(DERIVATIONS_EACH, DERIVATIONS_ALL, SOURCES);
 
   constructor(env: Env, own: PublicKey, sharedKeys: SharedKeys, send: SendDatagram) {
@@ -41,20 +43,17 @@ export class Exchange {
    * a view of a datagram.
    */
   ask(now: Mono, publicKey: PublicKey, endpoint: Endpoint, target: PublicKey | undefined): void {
-    const key = this.#sharedKeys.get(publicKey);
-    if (!key) return;
-    const random = this.#env.random(NONCE_SIZE + REQUEST_ID_SIZE);
-    const nonce = random.subarray(0, NONCE_SIZE) as Nonce;
-    const id = random.subarray(NONCE_SIZE);
-    this.#pending.add(now, id, publicKey, endpoint, target);
-    const kind = target ? NODES_REQUEST : PING_REQUEST;
-    const plain = target ? encodeNodesRequest({ target, id }) : encodePing(PING_REQUEST, id);
-    this.#send(endpoint, writeDhtFrame(kind, this.#own, nonce, key, plain));
+    this.#request(now, this.#pending, publicKey, endpoint, target);
+  }
+
+  /** A ping to where the node may be. `publicKey` is kept. */
+  guess(now: Mono, publicKey: PublicKey, endpoint: Endpoint): void {
+    this.#request(now, this.#guesses, publicKey, endpoint, undefined);
   }
 
   /** The request that this answers, used up by that. */
   answered(now: Mono, id: Uint8Array, sender: PublicKey, from: Endpoint): Pending | undefined {
-    return this.#pending.take(now, id, sender, from);
+    return this.#pending.take(now, id, sender, from) ?? this.#guesses.take(now, id, sender, from);
   }
 
   reply(to: Endpoint, kind: number, key: SharedKey, plain: Uint8Array): void {
@@ -65,5 +64,23 @@ export class Exchange {
   keyFor(now: Mono, from: Endpoint, sender: PublicKey): SharedKey | undefined {
     if (!this.#sharedKeys.has(sender) && !this.#derivations.allow(now, sourceOf(from))) return undefined;
     return this.#sharedKeys.get(sender);
+  }
+
+  #request(
+    now: Mono,
+    pending: PendingReplies,
+    publicKey: PublicKey,
+    endpoint: Endpoint,
+    target: PublicKey | undefined,
+  ): void {
+    const key = this.#sharedKeys.get(publicKey);
+    if (!key) return;
+    const random = this.#env.random(NONCE_SIZE + REQUEST_ID_SIZE);
+    const nonce = random.subarray(0, NONCE_SIZE) as Nonce;
+    const id = random.subarray(NONCE_SIZE);
+    pending.add(now, id, publicKey, endpoint, target);
+    const kind = target ? NODES_REQUEST : PING_REQUEST;
+    const plain = target ? encodeNodesRequest({ target, id }) : encodePing(PING_REQUEST, id);
+    this.#send(endpoint, writeDhtFrame(kind, this.#own, nonce, key, plain));
   }
 }

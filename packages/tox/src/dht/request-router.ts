@@ -7,6 +7,7 @@ import {
   encodeNatPing,
   NAT_PING_REQUEST,
   NAT_PING_RESPONSE,
+  type NatPing,
   openDhtRequest,
   REQUEST_DHT_KEY,
   REQUEST_NAT_PING,
@@ -16,6 +17,7 @@ import {
 import type { Endpoint } from '../wire/endpoint.ts';
 import type { Exchange } from './exchange.ts';
 import type { RoutingTable } from './routing-table.ts';
+import type { SearchList } from './search-list.ts';
 
 export interface RequestRouterDeps {
   readonly own: PublicKey;
@@ -26,6 +28,8 @@ export interface RequestRouterDeps {
   /** Whether the source may cost us one more packet. */
   readonly allowFavour: (now: Mono, from: Endpoint) => boolean;
   readonly onDhtKeyPacket: (now: Mono, sender: PublicKey, data: Uint8Array) => void;
+  /** A NAT ping of a searched node; a request among them is answered already. */
+  readonly onNatPing: (now: Mono, list: SearchList, ping: NatPing) => void;
 }
 
 /** DHT requests (kind 20): those for us, those of others on their way, and our own. */
@@ -89,7 +93,10 @@ export class RequestRouter {
   /** Only searched nodes get an answer, as from c-toxcore: through one node that knows them. */
   #handleNatPing(now: Mono, sender: PublicKey, data: Uint8Array): void {
     const ping = decodeNatPing(data);
-    if (ping?.type !== NAT_PING_REQUEST || !this.#deps.table.wanted(keyId(sender))) return;
-    this.route(now, sender, REQUEST_NAT_PING, encodeNatPing({ type: NAT_PING_RESPONSE, id: ping.id }), 1);
+    const list = this.#deps.table.wanted(keyId(sender));
+    if (!ping || !list) return;
+    if (ping.type === NAT_PING_REQUEST)
+      this.route(now, sender, REQUEST_NAT_PING, encodeNatPing({ type: NAT_PING_RESPONSE, id: ping.id }), 1);
+    this.#deps.onNatPing(now, list, ping);
   }
 }

@@ -12,6 +12,13 @@ const ASK_INTERVAL = 60_000;
 const RANDOM_INTERVAL = 20_000;
 
 // Our own.
+/**
+ * The nodes nearest to us are asked more often, ms: through them friends find us and reach us, and a
+ * router forgets after 30 s whom it may let in.
+ */
+const NEAREST_INTERVAL = 25_000;
+/** How many these are: as many as keep track of a searched key (`SEARCH_SIZE`). */
+const NEAREST = 8;
 /** Pause between passes over the lists, ms; also the quick pace of a fresh list's extra requests. */
 const PASS_PAUSE = 1_000;
 /** Requests that one pass may send; the rest waits for the next. */
@@ -75,14 +82,16 @@ export class Upkeep {
     const members = this.#table.close.members();
     let asked = false;
     let next = Number.POSITIVE_INFINITY;
-    for (const peer of members) {
-      if (peer.closeAskedAt + ASK_INTERVAL <= now && this.#requestsLeft > 0) {
+    for (let i = 0; i < members.length; i++) {
+      const peer = members[i]!;
+      const interval = i < NEAREST ? NEAREST_INTERVAL : ASK_INTERVAL;
+      if (peer.closeAskedAt + interval <= now && this.#requestsLeft > 0) {
         this.#requestsLeft--;
         peer.closeAskedAt = now;
         asked = true;
         this.askPeer(now, peer, this.#own);
       }
-      next = Math.min(next, peer.closeAskedAt + ASK_INTERVAL);
+      next = Math.min(next, peer.closeAskedAt + interval);
     }
     if (!connected || members.length === 0) return next;
     if (asked) {

@@ -19,6 +19,14 @@ export interface Link {
   readonly mtu?: number;
 }
 
+/** What stands between the machines' own networks: see `Nats`. */
+export interface Routers {
+  /** The source that the other side sees, decided when a datagram is sent; undefined drops it. */
+  leave(now: Mono, from: Endpoint, to: Endpoint): Endpoint | undefined;
+  /** The machine a datagram is for, decided when it arrives; undefined drops it. */
+  enter(now: Mono, from: Endpoint, to: Endpoint): Endpoint | undefined;
+}
+
 export interface WorldEvent<E> {
   readonly at: Mono;
   readonly who: Endpoint;
@@ -44,10 +52,12 @@ interface Arrival {
  */
 export class World<E> {
   now: Mono = 0;
-  /** The way between two endpoints; undefined cuts it. Replace it to model partitions and NAT. */
+  /** The way between two endpoints, the sender's own and the one it sends to; undefined cuts it. */
   link: (from: Endpoint, to: Endpoint) => Link | undefined = () => ({ latencyMs: 20, mtu: 2_048 });
   /** The way of byte streams from one machine to another; undefined stalls them, as a cut cable does. */
   pipe: (from: Endpoint, to: Endpoint) => PipeLink | undefined = () => ({ latencyMs: 20 });
+  /** Routers that translate addresses; without any, all machines are on one network. */
+  routers: Routers | undefined;
   /** Sees every event in order. */
   onEvent: (event: WorldEvent<E>) => void = () => {};
   /** Sees every datagram as it is sent, before loss. */
@@ -120,7 +130,9 @@ export class World<E> {
     const next = this.#agenda.pop();
     if (!next) return false;
     this.now = Math.max(this.now, next.at);
-    const machine = this.#machines.get(next.to);
+    const passes = this.routers && next.what instanceof Uint8Array;
+    const at = passes ? this.routers?.enter(this.now, next.from, next.to) : next.to;
+    const machine = at && this.#machines.get(at);
     if (!machine) return true;
     if (typeof next.what === 'function') {
       next.what();
@@ -133,7 +145,7 @@ export class World<E> {
       machine.wake(this.now);
       this.#checkProgress(next.to, machine);
     }
-    this.#drain(next.to, machine);
+    this.#drain(at, machine);
     return true;
   }
 
@@ -195,12 +207,13 @@ export class World<E> {
   #send(from: Endpoint, to: Endpoint, data: Uint8Array): void {
     this.tap?.(from, to, data);
     const link = this.link(from, to);
-    if (!link || data.length > (link.mtu ?? 2_048)) return;
+    const seen = this.routers ? this.routers.leave(this.now, from, to) : from;
+    if (!link || !seen || data.length > (link.mtu ?? 2_048)) return;
     const copies = this.#random() < (link.duplicate ?? 0) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       if (this.#random() < (link.loss ?? 0)) continue;
       const at = this.now + link.latencyMs + this.#random() * (link.jitterMs ?? 0);
-      this.#agenda.push({ at, seq: this.#seq++, what: data.slice(), from, to });
+      this.#agenda.push({ at, seq: this.#seq++, what: data.slice(), from: seen, to });
     }
   }
 }

@@ -174,7 +174,7 @@ test('a mentioned node is asked, but not ourselves, no LAN address told from out
   ]);
   const asked = node.sent.map((d) => d.to).filter((to) => to !== AWAY);
   assert.deepEqual(asked, [ip('203.0.113.99')]);
-  assert.equal(node.dht.ownEndpoint(), ip('198.51.100.200'));
+  assert.equal(node.dht.ownAddress().endpoint, ip('198.51.100.200'));
 });
 
 test('our own address is what most nodes say, and a public one beats a LAN one', () => {
@@ -184,7 +184,7 @@ test('our own address is what most nodes say, and a public one beats a LAN one',
     const s = new Stranger(node, 20 + i, ip(`192.168.1.${100 + i}`));
     s.join(0, [{ publicKey: node.keys.publicKey, endpoint: ip(host) }]);
   });
-  assert.equal(node.dht.ownEndpoint(), ip('198.51.100.8'));
+  assert.equal(node.dht.ownAddress().endpoint, ip('198.51.100.8'));
 });
 
 test('after a move, what nodes said long ago about our address does not count', () => {
@@ -193,7 +193,7 @@ test('after a move, what nodes said long ago about our address does not count', 
     const s = new Stranger(node, 20 + i, ip(`203.0.113.${100 + i}`));
     s.join(i < 4 ? 0 : 130_000, [{ publicKey: node.keys.publicKey, endpoint: ip(`198.51.100.${i < 4 ? 7 : 8}`) }]);
   }
-  assert.equal(node.dht.ownEndpoint(), ip('198.51.100.8'));
+  assert.equal(node.dht.ownAddress().endpoint, ip('198.51.100.8'));
 });
 
 test('a searched node that sends us anything is asked at once and found', () => {
