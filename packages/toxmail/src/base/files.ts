@@ -155,6 +155,19 @@ export async function unlinkIfThere(files: FileSystem, path: string): Promise<vo
   }
 }
 
+/** A small file; undefined if it is not there. */
+export async function readWhole(files: FileSystem, path: string): Promise<Uint8Array | undefined> {
+  const stat = await files.stat(path);
+  if (!stat) return undefined;
+  const file = await files.open(path, 'read');
+  try {
+    const bytes = new Uint8Array(stat.size);
+    return bytes.subarray(0, await file.read(bytes, 0));
+  } finally {
+    await file.close();
+  }
+}
+
 export function fileContent(files: FileSystem, path: string): Content {
   return { open: () => files.open(path, 'read') };
 }

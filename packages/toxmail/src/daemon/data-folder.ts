@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Scheduler } from '../base/clock.ts';
 import { writeDurably } from '../base/durable.ts';
-import { errorCode, FOLDER_MODE, realFiles } from '../base/files.ts';
+import { errorCode, FOLDER_MODE, readWhole, realFiles } from '../base/files.ts';
 import { generatePassword, hashPassword, PASSWORD_MAX } from '../base/password.ts';
 import { UserError } from '../base/user-error.ts';
 import { Contacts } from '../contacts/contacts.ts';
@@ -81,7 +81,7 @@ export class DataFolder {
   /** The save file of an account; made, with a new identity, if there is none yet. */
   async ensureProfile(name: string): Promise<Uint8Array> {
     const path = this.profileOf(name);
-    const found = await readIfThere(path);
+    const found = await readWhole(realFiles, path);
     const profile = found ?? this.#tox.newProfile().profile;
     if (!found) {
       await realFiles.mkdir(join(this.path, 'accounts', name));
@@ -134,16 +134,4 @@ function checkedPassword(password: string | undefined): string {
   if (password.length === 0 || password.length > PASSWORD_MAX)
     throw new UserError(`A password has 1 to ${PASSWORD_MAX} characters. Leave it out to get a good one.`);
   return password;
-}
-
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  const stat = await realFiles.stat(path);
-  if (!stat) return undefined;
-  const file = await realFiles.open(path, 'read');
-  try {
-    const bytes = new Uint8Array(stat.size);
-    return bytes.subarray(0, await file.read(bytes, 0));
-  } finally {
-    await file.close();
-  }
 }
