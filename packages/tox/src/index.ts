@@ -16,11 +16,13 @@ export {
   type BootstrapNode,
   type Friend,
   type PublicKeyHex,
+  type RelayOptions,
   ToxNode,
   type ToxNodeEvents,
   type ToxNodeOptions,
 } from './node/tox-node.ts';
 export type { UdpOptions } from './node/udp.ts';
+export type { RelayLimits, RelayStats } from './relay/server.ts';
 export { Tox, type ToxOptions } from './tox.ts';
 export { type Endpoint, endpoint } from './wire/endpoint.ts';
 export type { NodeInfo } from './wire/packed-node.ts';

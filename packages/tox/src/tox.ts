@@ -2,6 +2,7 @@ import { earlier } from './core/deadline.ts';
 import type { Env, Mono } from './core/env.ts';
 import { Fifo } from './core/fifo.ts';
 import type { Datagram, Machine } from './core/machine.ts';
+import { Streams } from './core/streams.ts';
 import { generateKeyPair, type KeyPair, keyPairFromSecret, type PublicKey, type SecretKey } from './crypto/keys.ts';
 import { SharedKeys } from './crypto/shared-keys.ts';
 import { DhtNode } from './dht/dht-node.ts';
@@ -12,6 +13,7 @@ import { Messenger } from './messenger/messenger.ts';
 import type { Nospam } from './messenger/tox-id.ts';
 import { OnionClient } from './onion/onion-client.ts';
 import { OnionRelay } from './onion/onion-relay.ts';
+import { type RelayLimits, RelayServer, type RelayStats } from './relay/server.ts';
 import { NetCrypto } from './session/net-crypto.ts';
 import { readToxSave, type ToxSave, writeToxSave } from './state/tox-save.ts';
 import type { Endpoint } from './wire/endpoint.ts';
@@ -27,6 +29,8 @@ export interface ToxOptions {
   readonly dhtSecretKey?: SecretKey | undefined;
   /** Answered to whoever asks (0xf0), as bootstrap nodes do. `motd` at most 256 bytes. */
   readonly bootstrapInfo?: { readonly version: number; readonly motd: Uint8Array } | undefined;
+  /** Serve others as a TCP relay, for streams that the driver accepts. */
+  readonly relay?: RelayLimits | undefined;
 }
 
 /** Shared keys with DHT nodes and onion hops: what a close list and its visitors need, 52 µs each. */
@@ -42,11 +46,13 @@ export class Tox implements Machine<ToxEvent> {
   readonly messenger: Messenger;
   readonly dhtKeys: KeyPair;
   readonly realKeys: KeyPair;
+  readonly streams = new Streams();
 
   readonly #env: Env;
   readonly #dht: DhtNode;
   readonly #onionRelay: OnionRelay;
   readonly #onion: OnionClient;
+  readonly #relayServer: RelayServer | undefined;
   readonly #sessions: NetCrypto;
   readonly #friends: FriendConnections;
   readonly #save: ToxSave;
@@ -85,7 +91,9 @@ export class Tox implements Machine<ToxEvent> {
       send,
       (at, target, asker) => this.#dht.closest(at, target, MAX_SENT_NODES, asker),
       (at, key, dataKey) => this.#onion.announcedHere(at, key, dataKey),
+      (client, payload) => this.#relayServer?.sendOnionResponse(client, payload),
     );
+    if (options.relay) this.#relayServer = this.#serveRelay(options.relay);
     this.#onion = new OnionClient(
       env,
       {
@@ -157,6 +165,11 @@ export class Tox implements Machine<ToxEvent> {
     return this.#dht.liveNodes(now);
   }
 
+  /** What our relay serves; undefined if we are none. */
+  get relayStats(): RelayStats | undefined {
+    return this.#relayServer?.stats;
+  }
+
   /** The profile as it is now, in the standard format, not encrypted. */
   save(now: Mono): Uint8Array {
     const dhtNodes = this.#dht.savedNodes(now).map(udpNode);
@@ -171,6 +184,7 @@ export class Tox implements Machine<ToxEvent> {
   /** Tells all friends that we leave; the datagrams are still to be taken. */
   close(now: Mono): void {
     this.#sessions.closeAll(now);
+    this.#relayServer?.close();
   }
 
   receive(now: Mono, from: Endpoint, data: Uint8Array): void {
@@ -188,12 +202,13 @@ export class Tox implements Machine<ToxEvent> {
     this.#onion.wake(now);
     this.#sessions.wake(now);
     this.#friends.wake(now);
+    this.#relayServer?.wake(now);
     this.#checkConnection(now);
   }
 
   nextWake(): Mono | undefined {
     return earlier(
-      earlier(this.#dht.nextWake(), this.#onion.nextWake()),
+      earlier(earlier(this.#dht.nextWake(), this.#onion.nextWake()), this.#relayServer?.nextWake()),
       earlier(this.#sessions.nextWake(), this.#friends.nextWake()),
     );
   }
@@ -204,6 +219,20 @@ export class Tox implements Machine<ToxEvent> {
 
   takeEvent(): ToxEvent | undefined {
     return this.#events.shift();
+  }
+
+  #serveRelay(limits: RelayLimits): RelayServer {
+    const server = new RelayServer(
+      this.#env,
+      this.dhtKeys,
+      {
+        onOnionRequest: (at, client, from, nonce, body) =>
+          this.#onionRelay.forwardFromClient(at, client, from, nonce, body),
+      },
+      limits,
+    );
+    this.streams.onAccept = (at, from, stream) => server.accept(at, from, stream);
+    return server;
   }
 
   #checkConnection(now: Mono): void {

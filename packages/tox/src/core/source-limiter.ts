@@ -64,6 +64,18 @@ export class Budget {
     this.#bucket.tokens--;
     return true;
   }
+
+  /** Spends units that were used already, on credit if need be. */
+  spend(now: Mono, units: number): void {
+    refill(this.#bucket, this.#rate, now);
+    this.#bucket.tokens -= units;
+  }
+
+  /** Whether more was spent than there is yet. */
+  inDebt(now: Mono): boolean {
+    refill(this.#bucket, this.#rate, now);
+    return this.#bucket.tokens < 0;
+  }
 }
 
 function refill(bucket: Bucket, rate: Rate, now: Mono): void {

@@ -7,12 +7,15 @@ import type { FileNumber, ToxEvent, UserStatus } from '../messenger/events.ts';
 import type { FileOffer } from '../messenger/file-transfer.ts';
 import type { FriendInfo } from '../messenger/friend-state.ts';
 import { formatToxId, makeToxId, type Nospam, parseToxId } from '../messenger/tox-id.ts';
+import type { RelayLimits, RelayStats } from '../relay/server.ts';
 import { decryptSave, encryptSave, isEncryptedSave } from '../state/encrypted-save.ts';
 import { readToxSave } from '../state/tox-save.ts';
 import { newProfile as newToxProfile, Tox } from '../tox.ts';
 import { endpoint } from '../wire/endpoint.ts';
 import { Driver } from './drive.ts';
 import { systemEnv } from './system-env.ts';
+import { TcpStreams } from './tcp.ts';
+import { TcpListener } from './tcp-listener.ts';
 import { type UdpOptions, UdpSocket } from './udp.ts';
 
 /** A public key (32 bytes) as 64 upper-case hexadecimal digits. */
@@ -38,7 +41,17 @@ export interface ToxNodeOptions {
   readonly dhtSecretKey?: Uint8Array | undefined;
   /** Only for such nodes: what they answer to 0xf0. `motd` at most 256 bytes of UTF-8. */
   readonly bootstrapInfo?: { readonly version: number; readonly motd: string } | undefined;
+  /** Serve others as a TCP relay. */
+  readonly relay?: RelayOptions | undefined;
   readonly log?: Env['log'] | undefined;
+}
+
+export interface RelayOptions extends RelayLimits {
+  /**
+   * TCP ports to listen on; 0 lets the system choose. Those that are not free are logged and left, if
+   * at least one is. Address: as for UDP.
+   */
+  readonly ports: readonly number[];
 }
 
 type HexKeys<E> = { readonly [K in keyof E]: E[K] extends PublicKey ? PublicKeyHex : E[K] };
@@ -63,23 +76,31 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   /** Of this run, unless `dhtSecretKey` was given. */
   readonly dhtPublicKey: PublicKeyHex;
   readonly udpPort: number;
+  /** TCP ports on which this node is a relay for others, in the order asked for; those not free are missing. */
+  readonly relayPorts: readonly number[];
 
   readonly #env: Env;
   readonly #tox: Tox;
   readonly #socket: UdpSocket;
+  readonly #streams: TcpStreams;
+  readonly #listener: TcpListener | undefined;
   readonly #driver: Driver<ToxEvent>;
   readonly #hex = new WeakMap<PublicKey, PublicKeyHex>();
   #closing: Promise<void> | undefined;
 
-  private constructor(env: Env, tox: Tox, socket: UdpSocket) {
+  private constructor(env: Env, tox: Tox, socket: UdpSocket, listener: TcpListener | undefined) {
     super();
     this.#env = env;
     this.#tox = tox;
     this.#socket = socket;
+    this.#streams = new TcpStreams();
+    this.#listener = listener;
+    this.relayPorts = listener?.ports ?? [];
     this.publicKey = toHex(tox.realKeys.publicKey);
     this.dhtPublicKey = toHex(tox.dhtKeys.publicKey);
     this.udpPort = socket.port;
-    this.#driver = new Driver(tox, { datagrams: socket }, (event) => this.#dispatch(event));
+    this.#driver = new Driver(tox, { datagrams: socket, streams: this.#streams }, (event) => this.#dispatch(event));
+    if (listener) listener.onSocket = (incoming) => this.#streams.adopt(incoming);
   }
 
   /**
@@ -98,8 +119,17 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
         version: bootstrapInfo.version,
         motd: new TextEncoder().encode(bootstrapInfo.motd),
       },
+      relay: options.relay,
     });
-    const node = new ToxNode(env, tox, await UdpSocket.open(options.udp ?? {}));
+    const socket = await UdpSocket.open(options.udp ?? {});
+    let listener: TcpListener | undefined;
+    try {
+      listener = options.relay && (await TcpListener.open(options.relay.ports, relayHost(options.udp), env.log));
+    } catch (error) {
+      await socket.close();
+      throw error;
+    }
+    const node = new ToxNode(env, tox, socket, listener);
     try {
       for (const { host, port, publicKey } of options.bootstrap ?? []) node.bootstrap(host, port, publicKey);
     } catch (error) {
@@ -143,6 +173,11 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   /** Live DHT nodes that we know. */
   get nodes(): number {
     return this.#tox.liveNodes(performance.now());
+  }
+
+  /** What this node serves as a relay; undefined if it is none. */
+  get relayStats(): RelayStats | undefined {
+    return this.#tox.relayStats;
   }
 
   // Ourselves.
@@ -288,7 +323,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   async #close(): Promise<void> {
     this.#driver.poke((now) => this.#tox.close(now));
     this.#driver.stop();
-    await this.#socket.close();
+    await Promise.all([this.#socket.close(), this.#listener?.close(), this.#streams.close()]);
   }
 
   async #bootstrapByName(host: string, port: number, publicKey: PublicKey): Promise<void> {
@@ -332,6 +367,10 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     }
     return hex;
   }
+}
+
+function relayHost(udp: UdpOptions = {}): string | undefined {
+  return udp.host ?? (udp.ipv6 === false ? '0.0.0.0' : undefined);
 }
 
 function plainSave(save: Uint8Array, passphrase: string | undefined): Uint8Array {

@@ -1,6 +1,7 @@
 import type { Env } from '../core/env.ts';
 import { NONCE_SIZE, type Nonce, type PublicKey, randomNonce, type SharedKey } from '../crypto/keys.ts';
 import { open, seal } from '../crypto/sodium.ts';
+import type { RelayClientNumber } from '../packet/relay.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { ONION_IP_PORT_SIZE, readOnionIpPort, writeOnionIpPort } from '../wire/packed-node.ts';
 import { Reader } from '../wire/reader.ts';
@@ -29,23 +30,50 @@ export function wrapLayer(
 /** Undefined if the box does not open or names no UDP address. */
 export function unwrapLayer(key: SharedKey, nonce: Nonce, box: Uint8Array): Layer | undefined {
   const plain = open(key, nonce, box);
-  if (!plain) return undefined;
-  const r = new Reader(plain);
-  const next = readOnionIpPort(r);
-  const rest = r.rest();
-  return next && r.done() ? { next, rest } : undefined;
+  return plain && readLayer(plain);
 }
 
+/** Where an answer goes: a UDP endpoint, or a client of our TCP relay. */
+export type ReturnAddress = Endpoint | RelayClientNumber;
+
+/** What one hop left in an answer's way. */
+export interface ReturnLayer {
+  readonly next: ReturnAddress;
+  readonly rest: Uint8Array;
+}
+
+/** In place of the address family; no other node sees it. */
+const RELAY_CLIENT = 0xff;
+
 /** nonce, box{ address, block of the hop before }: 59 bytes more than `inner`. Only its maker opens it. */
-export function sealReturnBlock(env: Env, key: SharedKey, to: Endpoint, inner: Uint8Array): Uint8Array {
+export function sealReturnBlock(env: Env, key: SharedKey, to: ReturnAddress, inner: Uint8Array): Uint8Array {
   const nonce = randomNonce(env);
   const w = new Writer(ONION_IP_PORT_SIZE + inner.length);
-  writeOnionIpPort(w, to);
+  if (typeof to === 'number')
+    w.u8(RELAY_CLIENT)
+      .u64(BigInt(to))
+      .zeros(ONION_IP_PORT_SIZE - 9);
+  else writeOnionIpPort(w, to);
   const box = seal(key, nonce, w.bytes(inner).finish());
   return new Writer(NONCE_SIZE + box.length).bytes(nonce).bytes(box).finish();
 }
 
 /** Where the answer goes and the block for the hop before; undefined if we did not make it with this key. */
-export function openReturnBlock(key: SharedKey, block: Uint8Array): Layer | undefined {
-  return unwrapLayer(key, block.subarray(0, NONCE_SIZE) as Nonce, block.subarray(NONCE_SIZE));
+export function openReturnBlock(key: SharedKey, block: Uint8Array): ReturnLayer | undefined {
+  const plain = open(key, block.subarray(0, NONCE_SIZE) as Nonce, block.subarray(NONCE_SIZE));
+  if (plain?.[0] !== RELAY_CLIENT) return plain && readLayer(plain);
+  const r = new Reader(plain);
+  r.u8();
+  const next = Number(r.u64()) as RelayClientNumber;
+  r.take(ONION_IP_PORT_SIZE - 9);
+  const rest = r.rest();
+  return r.done() ? { next, rest } : undefined;
+}
+
+/** An address and whatever follows, as each hop finds it. */
+export function readLayer(plain: Uint8Array): Layer | undefined {
+  const r = new Reader(plain);
+  const next = readOnionIpPort(r);
+  const rest = r.rest();
+  return next && r.done() ? { next, rest } : undefined;
 }

@@ -1,7 +1,7 @@
 import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
 import { SourceLimiter } from '../core/source-limiter.ts';
-import { type KeyPair, type PublicKey, randomNonce, type SharedKey } from '../crypto/keys.ts';
+import { type KeyPair, type Nonce, type PublicKey, randomNonce, type SharedKey } from '../crypto/keys.ts';
 import type { SharedKeys } from '../crypto/shared-keys.ts';
 import { equalConstantTime, open, seal } from '../crypto/sodium.ts';
 import {
@@ -33,11 +33,20 @@ import {
   writeDataResponse,
   writeOnionResponse,
 } from '../packet/onion.ts';
+import type { RelayClientNumber } from '../packet/relay.ts';
 import { type Endpoint, isInternal, isUnicast, sourceOf } from '../wire/endpoint.ts';
 import { MAX_SENT_NODES, type NodeInfo } from '../wire/packed-node.ts';
 import { Writer } from '../wire/writer.ts';
 import { ANNOUNCE_ENTRY_LIFETIME, AnnounceStore } from './announce-store.ts';
-import { type Layer, openReturnBlock, sealReturnBlock, unwrapLayer } from './layer.ts';
+import {
+  type Layer,
+  openReturnBlock,
+  type ReturnAddress,
+  type ReturnLayer,
+  readLayer,
+  sealReturnBlock,
+  unwrapLayer,
+} from './layer.ts';
 
 // c-toxcore.
 /** The key of return blocks changes when this old, at the next packet; ms. KEY_REFRESH_INTERVAL. */
@@ -50,6 +59,7 @@ const OLD_RETURN_KEY_LIFETIME = ANNOUNCE_ENTRY_LIFETIME;
 const KEYS_EACH = { burst: 4_096, perSecond: 400 };
 /** For all of them, as addresses can be forged: 5 % of a processor. */
 const KEYS_ALL = { burst: 8_192, perSecond: 1_000 };
+const NO_BLOCK = new Uint8Array(0);
 /** Addresses that are told apart. */
 const SOURCES = 1_024;
 
@@ -63,6 +73,7 @@ export class OnionRelay {
   readonly #send: SendDatagram;
   readonly #closest: (now: Mono, target: PublicKey, asker: Endpoint) => readonly NodeInfo[];
   readonly #onStored: (now: Mono, publicKey: PublicKey, dataKey: PublicKey) => void;
+  readonly #toRelayClient: (client: RelayClientNumber, payload: Uint8Array) => void;
   readonly #store: AnnounceStore;
   readonly #budget = new SourceLimiter(KEYS_EACH, KEYS_ALL, SOURCES);
   #returnKey: SharedKey;
@@ -78,12 +89,15 @@ export class OnionRelay {
     closest: (now: Mono, target: PublicKey, asker: Endpoint) => readonly NodeInfo[],
     /** Someone announced himself to us, anew or again; both keys are views. */
     onStored: (now: Mono, publicKey: PublicKey, dataKey: PublicKey) => void = () => {},
+    /** An answer for a client of our TCP relay, a view. */
+    toRelayClient: (client: RelayClientNumber, payload: Uint8Array) => void = () => {},
   ) {
     this.#env = env;
     this.#sharedKeys = sharedKeys;
     this.#send = send;
     this.#closest = closest;
     this.#onStored = onStored;
+    this.#toRelayClient = toRelayClient;
     this.#store = new AnnounceStore(env, dhtKeys.publicKey);
     this.#returnKey = env.random(32) as SharedKey;
   }
@@ -131,9 +145,27 @@ export class OnionRelay {
     const layer = key && unwrapLayer(key, request.nonce, request.box);
     if (!layer || !mayReach(from, layer.next)) return;
     if (kind === undefined && !mayLeaveOnion(layer.rest[0])) return;
-    const block = sealReturnBlock(this.#env, this.#currentReturnKey(now), from, request.returnBlock);
+    const head = kind === undefined ? undefined : { kind, nonce: request.nonce };
+    this.#pass(now, from, layer, head, request.returnBlock);
+  }
+
+  /** An onion request of which we are hop A, from a client of our TCP relay; `body` has no outer layer. */
+  forwardFromClient(now: Mono, client: RelayClientNumber, from: Endpoint, nonce: Nonce, body: Uint8Array): void {
+    const layer = readLayer(body);
+    if (!layer || !mayReach(from, layer.next)) return;
+    this.#pass(now, client, layer, { kind: ONION_REQUEST_1, nonce }, NO_BLOCK);
+  }
+
+  #pass(
+    now: Mono,
+    from: ReturnAddress,
+    layer: Layer,
+    head: { kind: number; nonce: Nonce } | undefined,
+    returnBlock: Uint8Array,
+  ): void {
+    const block = sealReturnBlock(this.#env, this.#currentReturnKey(now), from, returnBlock);
     const w = new Writer(25 + layer.rest.length + block.length);
-    if (kind !== undefined) w.u8(kind).bytes(request.nonce);
+    if (head) w.u8(head.kind).bytes(head.nonce);
     const packet = w.bytes(layer.rest).bytes(block).finish();
     if (packet.length <= MAX_ONION_PACKET_SIZE) this.#send(layer.next, packet);
   }
@@ -144,7 +176,8 @@ export class OnionRelay {
     const block = response && this.#openReturnBlock(now, response.returnBlock);
     if (!block) return;
     const { payload } = response;
-    if (kind === undefined) this.#send(block.next, payload.slice());
+    if (typeof block.next === 'number') this.#toRelayClient(block.next, payload);
+    else if (kind === undefined) this.#send(block.next, payload.slice());
     else this.#send(block.next, writeOnionResponse(kind, { returnBlock: block.rest, payload }));
   }
 
@@ -211,7 +244,7 @@ export class OnionRelay {
     return this.#returnKey;
   }
 
-  #openReturnBlock(now: Mono, block: Uint8Array): Layer | undefined {
+  #openReturnBlock(now: Mono, block: Uint8Array): ReturnLayer | undefined {
     const layer = openReturnBlock(this.#currentReturnKey(now), block);
     if (layer || !this.#oldReturnKey) return layer;
     if (now - this.#returnKeyMade! > OLD_RETURN_KEY_LIFETIME) {

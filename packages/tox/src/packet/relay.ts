@@ -33,6 +33,9 @@ export const MAX_RELAY_PACKET_SIZE = MAX_FRAME_SIZE - 16;
 export const MAX_OOB_SIZE = 1_024;
 export const PING_ID_SIZE = 8;
 
+/** A connection to our relay server; a number is never used again. */
+export type RelayClientNumber = number & { readonly __relayClient: true };
+
 /** Layers for hops B and C, each of address, key and MAC, are in every onion request. */
 const MIN_ONION_BODY_SIZE = 2 * (ONION_IP_PORT_SIZE + KEY_SIZE + 16) + 1;
 /** What makes, with the relay's return block, the largest onion packet for hop B. */

@@ -1,0 +1,145 @@
+import type { Mono } from '../core/env.ts';
+import { Budget } from '../core/source-limiter.ts';
+import type { Stream } from '../core/streams.ts';
+import type { KeyId, PublicKey } from '../crypto/keys.ts';
+import { wipe } from '../crypto/sodium.ts';
+import type { RelayClientNumber } from '../packet/relay.ts';
+import type { Endpoint } from '../wire/endpoint.ts';
+import { FRAME_OVERHEAD, FrameOpener, FrameSealer } from './frame.ts';
+import type { RelaySession } from './handshake.ts';
+
+// Ours. Bytes of frames that wait for one client, here and in the driver.
+/** Beyond it data for a client is lost, as on any full line; sessions send it again. */
+export const MAX_QUEUED = 256 * 1_024;
+/** What goes on to be queued for everyone while all together have too much. */
+export const MAX_QUEUED_WHEN_FULL = 16 * 1_024;
+/** Answers and notifications may be queued up to here: a client that reads none of them is kicked. */
+export const MAX_QUEUED_CONTROL = MAX_QUEUED + 64 * 1_024;
+/** Bytes queued for all clients together before `MAX_QUEUED_WHEN_FULL` counts. */
+export const MAX_QUEUED_TOTAL = 64 * 1_024 * 1_024;
+
+// Ours. What a client may have done for it; more is dropped.
+/** c-toxcore sends all packets of a session so while a route is missing. */
+const OOB_RATE = { burst: 1_024, perSecond: 256 };
+const ONION_RATE = { burst: 1_024, perSecond: 256 };
+
+/** A client's route: what it wants to talk to, and whether that one is there. */
+export interface Route {
+  readonly peer: KeyId;
+  /** The peer, if it asked for this client too, and the id of its route to us. */
+  other: ServedClient | undefined;
+  otherId: number;
+}
+
+/** What all clients share. */
+export interface SendPool {
+  queued: number;
+  /** Those for whom something was sealed since the last flush. */
+  readonly touched: Set<ServedClient>;
+}
+
+/** One connection to our relay: its keys, what waits for it, and its routes. */
+export class ServedClient {
+  readonly number: RelayClientNumber;
+  readonly from: Endpoint;
+  readonly source: string;
+  readonly stream: Stream;
+  /** The hello as far as it came; later nothing. */
+  hello = NONE;
+  /** From the hello on. */
+  publicKey: PublicKey | undefined;
+  id: KeyId = '' as KeyId;
+  /** After its first frame: only then it has shown that it is no old hello. */
+  confirmed = false;
+  /** Index: id - 16. BOUNDED: 240. */
+  routes: (Route | undefined)[] = [];
+  readonly routeIds = new Map<KeyId, number>();
+  pingId: Uint8Array | undefined;
+  /** When it last sent anything but pings. */
+  lastActive: Mono;
+  readonly oob = new Budget(OOB_RATE);
+  readonly onion = new Budget(ONION_RATE);
+  readonly traffic: Budget;
+  readonly #pool: SendPool;
+  #session: RelaySession | undefined;
+  #opener: FrameOpener | undefined;
+  #sealer: FrameSealer | undefined;
+  #below = 0;
+  #gone = false;
+
+  constructor(
+    now: Mono,
+    number: RelayClientNumber,
+    from: { endpoint: Endpoint; source: string; stream: Stream },
+    traffic: Budget,
+    pool: SendPool,
+  ) {
+    this.number = number;
+    this.from = from.endpoint;
+    this.source = from.source;
+    this.stream = from.stream;
+    this.lastActive = now;
+    this.traffic = traffic;
+    this.#pool = pool;
+  }
+
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  get opener(): FrameOpener | undefined {
+    return this.#opener;
+  }
+
+  /** Bytes of frames that it has not taken yet. */
+  get queued(): number {
+    return this.#below + (this.#sealer?.queued ?? 0);
+  }
+
+  start(session: RelaySession, scratch: Uint8Array): void {
+    this.#session = session;
+    this.#opener = new FrameOpener(session.key, session.receiveNonce, scratch);
+    this.#sealer = new FrameSealer(session.key, session.sendNonce);
+  }
+
+  /** Seals a packet, unless more than `limit` bytes would wait then. */
+  send(packet: Uint8Array, limit: number): boolean {
+    const size = packet.length + FRAME_OVERHEAD;
+    if (this.#gone || !this.#sealer || this.queued + size > limit) return false;
+    this.#sealer.push(packet);
+    this.#pool.queued += size;
+    this.#pool.touched.add(this);
+    return true;
+  }
+
+  /** As `send`, for what may get lost. */
+  sendData(packet: Uint8Array): boolean {
+    return this.send(packet, this.#pool.queued > MAX_QUEUED_TOTAL ? MAX_QUEUED_WHEN_FULL : MAX_QUEUED);
+  }
+
+  flush(): void {
+    const bytes = this.#sealer?.take();
+    if (!bytes) return;
+    this.#below += bytes.length;
+    this.stream.write(bytes);
+  }
+
+  written(queued: number): void {
+    if (this.#gone) return;
+    this.#pool.queued += queued - this.#below;
+    this.#below = queued;
+  }
+
+  /** Forgets keys and whatever waits. */
+  discard(): void {
+    if (this.#gone) return;
+    this.#pool.queued -= this.queued;
+    this.#pool.touched.delete(this);
+    this.#gone = true;
+    if (this.#session) wipe(this.#session.key);
+    this.#session = this.#opener = this.#sealer = undefined;
+    this.hello = NONE;
+  }
+}
+
+const NONE = new Uint8Array(0);

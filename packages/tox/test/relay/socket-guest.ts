@@ -1,0 +1,87 @@
+import net from 'node:net';
+import { fromHex, generateKeyPair, type KeyPair, type PublicKey } from '../../src/crypto/keys.ts';
+import { systemEnv } from '../../src/node/system-env.ts';
+import { RelayClient, type RelayClientHooks } from '../../src/relay/client.ts';
+
+/** What a hook was told; keys and data are copies. */
+export type Told = readonly [string, ...unknown[]];
+
+/** A relay client on a real socket: remembers what it was told and waits for more. */
+export class SocketGuest implements Disposable {
+  readonly keys: KeyPair;
+  readonly client: RelayClient;
+  readonly told: Told[] = [];
+  readonly socket: net.Socket;
+  readonly #waiters = new Set<() => void>();
+
+  private constructor(port: number, relayKey: PublicKey, keys: KeyPair) {
+    this.keys = keys;
+    const note =
+      (name: string) =>
+      (_now: number, ...rest: unknown[]) => {
+        this.told.push([name, ...rest.map((x) => (x instanceof Uint8Array ? x.slice() : x))]);
+        for (const waiter of this.#waiters) waiter();
+      };
+    const hooks: RelayClientHooks = {
+      onOnline: note('online'),
+      onRoute: note('route'),
+      onRouteRefused: note('refused'),
+      onPeer: note('peer'),
+      onData: note('data'),
+      onOob: note('oob'),
+      onOnionResponse: note('onion'),
+    };
+    this.client = new RelayClient(systemEnv(), performance.now(), { dhtKeys: keys, relayKey }, hooks);
+    this.socket = net.connect({ host: '127.0.0.1', port, noDelay: true });
+    this.socket.on('error', () => {});
+    this.socket.on('connect', () => this.do(() => this.client.connected(performance.now())));
+    this.socket.on('data', (data) => this.do(() => this.client.receive(performance.now(), new Uint8Array(data))));
+    this.socket.on('close', () => note('end')(0));
+  }
+
+  /** Logged in at the relay with this key (hexadecimal). */
+  static async login(
+    port: number,
+    relayKey: string,
+    keys: KeyPair = generateKeyPair(systemEnv()),
+  ): Promise<SocketGuest> {
+    const guest = new SocketGuest(port, fromHex(relayKey, 32) as PublicKey, keys);
+    await guest.heard('online');
+    return guest;
+  }
+
+  do<R>(act: (client: RelayClient) => R): R {
+    const result = act(this.client);
+    for (let bytes = this.client.takeBytes(); bytes; bytes = this.client.takeBytes()) this.socket.write(bytes);
+    return result;
+  }
+
+  /** What it was told under this name, once it was told. */
+  async heard(name: string, matches: (told: Told) => boolean = () => true): Promise<Told> {
+    for (;;) {
+      const found = this.told.find((told) => told[0] === name && matches(told));
+      if (found) return found;
+      if (name !== 'end' && this.told.some(([told]) => told === 'end'))
+        throw new Error(`the relay ended it before "${name}"`);
+      await new Promise<void>((done) => {
+        const waiter = () => {
+          this.#waiters.delete(waiter);
+          done();
+        };
+        this.#waiters.add(waiter);
+      });
+    }
+  }
+
+  /** Both are on one relay and ask for each other; the id of this one's route, once the peer is there. */
+  async route(to: SocketGuest): Promise<number> {
+    this.do((client) => client.requestRoute(to.keys.publicKey));
+    to.do((client) => client.requestRoute(this.keys.publicKey));
+    await to.heard('peer');
+    return (await this.heard('peer'))[1] as number;
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.destroy();
+  }
+}
