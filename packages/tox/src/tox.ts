@@ -31,6 +31,8 @@ export interface ToxOptions {
   readonly bootstrapInfo?: { readonly version: number; readonly motd: Uint8Array } | undefined;
   /** Serve others as a TCP relay, for streams that the driver accepts. */
   readonly relay?: RelayLimits | undefined;
+  /** Whether nodes of the local network find us, and we them, without any other. Default false. */
+  readonly lanDiscovery?: boolean | undefined;
 }
 
 /** Shared keys with DHT nodes and onion hops: what a close list and its visitors need, 52 µs each. */
@@ -82,7 +84,10 @@ export class Tox implements Machine<ToxEvent> {
         onFound: (at, dhtKey, endpoint) => this.#friends.onFound(at, dhtKey, endpoint),
         onDhtKeyPacket: (at, sender, data) => this.#onion.handleDhtKeyPacket(at, sender, data),
       },
-      options.bootstrapInfo ? { bootstrapInfo: options.bootstrapInfo } : {},
+      {
+        ...(options.bootstrapInfo && { bootstrapInfo: options.bootstrapInfo }),
+        lanDiscovery: options.lanDiscovery ?? false,
+      },
     );
     this.#onionRelay = new OnionRelay(
       env,
@@ -153,6 +158,12 @@ export class Tox implements Machine<ToxEvent> {
   /** Names a node to enter the network by; more than one may be named, at any time. */
   bootstrap(now: Mono, node: NodeInfo): void {
     this.#dht.bootstrap(now, node);
+  }
+
+  /** To be told whenever the machine has come into a network: at the start, after a change, after a sleep. */
+  networkChanged(now: Mono): void {
+    this.#dht.networkChanged(now);
+    this.#onion.hurry(now);
   }
 
   /** Whether at least one DHT node answers. */

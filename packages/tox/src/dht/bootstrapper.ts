@@ -1,4 +1,4 @@
-import type { Mono } from '../core/env.ts';
+import { type Env, type Mono, randomInt } from '../core/env.ts';
 import { type PublicKey, sameBytes } from '../crypto/keys.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
 
@@ -9,8 +9,10 @@ const CAPACITY = 64;
 /** First pause between rounds, ms; grows after each pass through all nodes. */
 const FIRST_PAUSE = 500;
 const PAUSE_GROWTH = 1.5;
-/** 30 s: a dead uplink costs little and is noticed to be back soon enough. */
-const LONGEST_PAUSE = 30_000;
+/** 10 s: at most 1 kB each, and a dead uplink is noticed to be back soon. */
+const LONGEST_PAUSE = 10_000;
+/** Each pause is longer by up to this part, so that all nodes of a network do not come back at once. */
+const JITTER = 0.25;
 
 /**
  * Whom to ask while we know nobody, and when. Goes on until one of the nodes has answered, also if
@@ -18,11 +20,16 @@ const LONGEST_PAUSE = 30_000;
  * BOUNDED: 64 nodes.
  */
 export class Bootstrapper {
+  readonly #env: Env;
   readonly #nodes: NodeInfo[] = [];
   #cursor = 0;
   #pause = FIRST_PAUSE;
   #roundAt: Mono | undefined;
   #askedThisRound = 0;
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
 
   /** True: ask it at once. False: it comes in one of the next rounds. */
   add(now: Mono, node: NodeInfo): boolean {
@@ -46,7 +53,7 @@ export class Bootstrapper {
     this.#askedThisRound = 0;
   }
 
-  /** All nodes are lost: begin anew. */
+  /** All nodes are lost, or may be: begin anew. */
   restart(now: Mono): void {
     if (this.#nodes.length === 0) return;
     this.#pause = FIRST_PAUSE;
@@ -67,7 +74,7 @@ export class Bootstrapper {
       }
     }
     this.#askedThisRound = 0;
-    this.#roundAt = now + this.#pause;
+    this.#roundAt = now + this.#pause + randomInt(this.#env, this.#pause * JITTER);
     return round;
   }
 

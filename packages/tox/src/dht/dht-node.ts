@@ -39,6 +39,7 @@ import { MAX_SENT_NODES, type NodeInfo } from '../wire/packed-node.ts';
 import { Bootstrapper } from './bootstrapper.ts';
 import { Exchange } from './exchange.ts';
 import { HolePuncher } from './hole-puncher.ts';
+import { LanAnnouncer } from './lan-announcer.ts';
 import { type OwnAddress, ownAddress } from './own-address.ts';
 import { isFresh, type Peer } from './peer.ts';
 import { type Pending, REPLY_TIMEOUT } from './pending-replies.ts';
@@ -61,6 +62,8 @@ export interface DhtHooks {
 export interface DhtOptions {
   /** Answers kind 0xf0, as bootstrap nodes do. */
   readonly bootstrapInfo?: BootstrapInfo;
+  /** Whether to announce ourselves in the local network, and to heed who does. */
+  readonly lanDiscovery?: boolean;
 }
 
 // Of the spec.
@@ -99,7 +102,8 @@ export class DhtNode {
   readonly #upkeep: Upkeep;
   readonly #router: RequestRouter;
   readonly #puncher: HolePuncher;
-  readonly #bootstrapper = new Bootstrapper();
+  readonly #lan: LanAnnouncer | undefined;
+  readonly #bootstrapper: Bootstrapper;
   readonly #toPing: ToPing;
   /** BOUNDED. When we last asked a node at an address because somebody mentioned it. */
   readonly #asked = new BoundedMap<string, Mono>(ASKED_CAPACITY);
@@ -147,7 +151,9 @@ export class DhtNode {
       sendNatPing: (now, receiver, data) => void this.sendRequest(now, receiver, REQUEST_NAT_PING, data),
       probe: (now, key, to) => exchange.guess(now, key, to),
     });
+    this.#bootstrapper = new Bootstrapper(env);
     this.#toPing = new ToPing(own);
+    if (options.lanDiscovery) this.#lan = new LanAnnouncer(own, send);
     for (let i = 0; i < RANDOM_SEARCHES; i++) table.addSearch(0, env.random(KEY_SIZE) as PublicKey, false);
   }
 
@@ -179,6 +185,7 @@ export class DhtNode {
     for (const node of this.#toPing.due(now)) this.#exchange.ask(now, node.publicKey, node.endpoint, undefined);
     this.#upkeep.wake(now);
     this.#puncher.wake(now);
+    this.#lan?.wake(now);
     if (!this.#wasConnected || this.#table.anyLive(now)) return;
     this.#wasConnected = false;
     this.#env.log('dht.disconnected');
@@ -187,9 +194,16 @@ export class DhtNode {
 
   nextWake(): Mono | undefined {
     return earlier(
-      earlier(this.#upkeep.nextWake(), this.#puncher.nextWake()),
+      earlier(earlier(this.#upkeep.nextWake(), this.#puncher.nextWake()), this.#lan?.nextWake()),
       earlier(this.#bootstrapper.nextWake(), this.#toPing.nextWake()),
     );
+  }
+
+  /** The machine is in a network: at the start, after it changed, and after a sleep. All is asked anew. */
+  networkChanged(now: Mono): void {
+    this.#bootstrapper.restart(now);
+    this.#upkeep.askAllSoon(now);
+    this.#lan?.restart(now);
   }
 
   /** Asks the node for our neighbourhood, again and again while no such node has answered. */
@@ -347,6 +361,7 @@ export class DhtNode {
       this.#wasConnected = true;
       this.#env.log('dht.connected');
     }
+    this.#upkeep.heard();
     const id = keyId(pending.publicKey);
     this.#asked.delete(id + pending.endpoint);
     this.#bootstrapper.answered(pending.publicKey);
@@ -406,7 +421,7 @@ export class DhtNode {
 
   #handleLanDiscovery(now: Mono, from: Endpoint, data: Uint8Array): void {
     const sender = decodeLanDiscovery(data);
-    if (!sender || !isLan(from) || sameBytes(sender, this.#own)) return;
+    if (!this.#lan || !sender || !isLan(from) || sameBytes(sender, this.#own)) return;
     if (!this.#table.get(keyId(sender))?.liveAt(now, from)) this.#askOnce(now, sender, from, this.#own);
   }
 

@@ -19,6 +19,10 @@ const RANDOM_INTERVAL = 20_000;
 const NEAREST_INTERVAL = 25_000;
 /** How many these are: as many as keep track of a searched key (`SEARCH_SIZE`). */
 const NEAREST = 8;
+/** So many requests in a row without any answer: the network may be away. */
+const SILENCE = 3;
+/** Then the extra requests to the close list come at this pace, ms, so that its return is noticed. */
+const SILENT_INTERVAL = 3_000;
 /** Pause between passes over the lists, ms; also the quick pace of a fresh list's extra requests. */
 const PASS_PAUSE = 1_000;
 /** Requests that one pass may send; the rest waits for the next. */
@@ -38,6 +42,7 @@ export class Upkeep {
   #closeRandomAt: Mono = Number.NEGATIVE_INFINITY;
   #closeQuickLeft = QUICK_REQUESTS;
   #requestsLeft = 0;
+  #unanswered = 0;
 
   constructor(env: Env, own: PublicKey, table: RoutingTable, exchange: Exchange) {
     this.#env = env;
@@ -54,6 +59,18 @@ export class Upkeep {
   schedule(now: Mono, at: Mono): void {
     const pass = Math.max(at, now, this.#lastPass + PASS_PAUSE);
     if (this.#nextPass === undefined || pass < this.#nextPass) this.#nextPass = pass;
+  }
+
+  /** A node answered. */
+  heard(): void {
+    this.#unanswered = 0;
+  }
+
+  /** Every member is due, the nearest first. */
+  askAllSoon(now: Mono): void {
+    for (const peer of this.#table.close.members()) peer.closeAskedAt = Number.NEGATIVE_INFINITY;
+    for (const list of this.#table.searches) for (const entry of list.entries) entry.askedAt = Number.NEGATIVE_INFINITY;
+    this.schedule(now, now);
   }
 
   /** Does what is due. */
@@ -74,6 +91,7 @@ export class Upkeep {
   askPeer(now: Mono, peer: Peer, target: PublicKey): void {
     const oldest = peer.lastAnswer() - KILL_AFTER;
     const { ip4, ip6 } = peer;
+    this.#unanswered++;
     if (ip4 && ip4.answeredAt >= oldest) this.#exchange.ask(now, peer.publicKey, ip4.endpoint, target);
     if (ip6 && ip6.answeredAt >= oldest) this.#exchange.ask(now, peer.publicKey, ip6.endpoint, target);
   }
@@ -98,7 +116,8 @@ export class Upkeep {
       this.#closeRandomAt = Math.max(this.#closeRandomAt, now + PASS_PAUSE); // an extra one would tell nothing new
     } else if (this.#closeRandomAt <= now && this.#requestsLeft > 0) {
       this.#askRandom(now, members.length, (i) => members[i]!, this.#own);
-      this.#closeRandomAt = now + (this.#closeQuickLeft > 0 ? PASS_PAUSE : RANDOM_INTERVAL);
+      const usual = this.#unanswered > SILENCE ? SILENT_INTERVAL : RANDOM_INTERVAL;
+      this.#closeRandomAt = now + (this.#closeQuickLeft > 0 ? PASS_PAUSE : usual);
       this.#closeQuickLeft--;
     }
     return Math.min(next, this.#closeRandomAt);

@@ -13,6 +13,7 @@ import { readToxSave } from '../state/tox-save.ts';
 import { newProfile as newToxProfile, Tox } from '../tox.ts';
 import { endpoint } from '../wire/endpoint.ts';
 import { Driver } from './drive.ts';
+import { localAddresses, NetworkWatch } from './interfaces.ts';
 import { systemEnv } from './system-env.ts';
 import { TcpStreams } from './tcp.ts';
 import { TcpListener } from './tcp-listener.ts';
@@ -43,6 +44,8 @@ export interface ToxNodeOptions {
   readonly bootstrapInfo?: { readonly version: number; readonly motd: string } | undefined;
   /** Serve others as a TCP relay. */
   readonly relay?: RelayOptions | undefined;
+  /** Find nodes in the local network, and be found there, without any other node. Default false. */
+  readonly lanDiscovery?: boolean | undefined;
   readonly log?: Env['log'] | undefined;
 }
 
@@ -85,6 +88,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   readonly #streams: TcpStreams;
   readonly #listener: TcpListener | undefined;
   readonly #driver: Driver<ToxEvent>;
+  readonly #watch: NetworkWatch;
   readonly #hex = new WeakMap<PublicKey, PublicKeyHex>();
   #closing: Promise<void> | undefined;
 
@@ -101,6 +105,8 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     this.udpPort = socket.port;
     this.#driver = new Driver(tox, { datagrams: socket, streams: this.#streams }, (event) => this.#dispatch(event));
     if (listener) listener.onSocket = (incoming) => this.#streams.adopt(incoming);
+    this.#watch = new NetworkWatch((addresses) => this.#onNetwork(addresses.length > 0));
+    if (localAddresses().length > 0) this.#driver.poke((now) => tox.networkChanged(now));
   }
 
   /**
@@ -120,6 +126,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
         motd: new TextEncoder().encode(bootstrapInfo.motd),
       },
       relay: options.relay,
+      lanDiscovery: options.lanDiscovery,
     });
     const socket = await UdpSocket.open(options.udp ?? {});
     let listener: TcpListener | undefined;
@@ -323,6 +330,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   async #close(): Promise<void> {
     this.#driver.poke((now) => this.#tox.close(now));
     this.#driver.stop();
+    this.#watch.stop();
     await Promise.all([this.#socket.close(), this.#listener?.close(), this.#streams.close()]);
   }
 
@@ -335,6 +343,11 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     } catch {
       this.#env.log('bootstrap.unknown-host', { host });
     }
+  }
+
+  #onNetwork(up: boolean): void {
+    this.#env.log('network.changed', { up });
+    if (up) this.#driver.poke((now) => this.#tox.networkChanged(now));
   }
 
   #check(): void {

@@ -1,6 +1,8 @@
 import dgram from 'node:dgram';
+import { BoundedMap } from '../core/bounded-map.ts';
 import { ToxError } from '../core/errors.ts';
 import { type Endpoint, endpoint, endpointAddress, endpointPort, isIp6 } from '../wire/endpoint.ts';
+import { localAddresses } from './interfaces.ts';
 
 export interface UdpOptions {
   /**
@@ -19,6 +21,9 @@ const LAST_PORT = 33_545;
 /** What c-toxcore asks for too; the kernel may grant less (net.core.rmem_max). Bytes. */
 const SOCKET_BUFFER = 2 * 1024 * 1024;
 
+/** Link-local neighbours of IPv6 whose interface is remembered. */
+const ZONES = 256;
+
 /** The one UDP socket of a node: datagrams in and out by `Endpoint`. */
 export class UdpSocket {
   onDatagram: (from: Endpoint, data: Uint8Array) => void = () => {};
@@ -33,6 +38,8 @@ export class UdpSocket {
   #lastTo: Endpoint | undefined;
   #lastToAddress = '';
   #lastToPort = 0;
+  /** BOUNDED. By which interface a link-local address is to be reached. */
+  readonly #zones = new BoundedMap<string, string>(ZONES);
 
   private constructor(socket: dgram.Socket, dual: boolean) {
     this.#socket = socket;
@@ -76,6 +83,7 @@ export class UdpSocket {
         continue;
       }
       growBuffers(socket);
+      socket.setBroadcast(true);
       return new UdpSocket(socket, type === 'udp6');
     }
     const range = first === last ? `UDP port ${first} is` : `UDP ports ${first} to ${last} are all`;
@@ -86,15 +94,37 @@ export class UdpSocket {
     return this.#socket.address().port;
   }
 
+  /** To `255.255.255.255` and `ff02::1` means: to everybody in each local network. */
   send(to: Endpoint, data: Uint8Array): void {
     if (to !== this.#lastTo) {
+      if (to.startsWith('255.255.255.255:') || to.startsWith('[ff02::1]:')) {
+        this.#sendToAll(to, data);
+        return;
+      }
       const ip6 = isIp6(to);
       if (ip6 && !this.#dual) return;
       this.#lastTo = to;
-      this.#lastToAddress = ip6 || !this.#dual ? endpointAddress(to) : `::ffff:${endpointAddress(to)}`;
+      this.#lastToAddress = this.#systemAddress(endpointAddress(to), ip6);
       this.#lastToPort = endpointPort(to);
     }
     this.#socket.send(data, this.#lastToPort, this.#lastToAddress);
+  }
+
+  #sendToAll(to: Endpoint, data: Uint8Array): void {
+    const port = endpointPort(to);
+    if (!isIp6(to)) {
+      const networks = localAddresses().flatMap((each) => each.broadcast ?? []);
+      for (const address of new Set(networks)) this.#socket.send(data, port, this.#systemAddress(address, false));
+    } else if (this.#dual) {
+      const linkLocal = localAddresses().filter((each) => each.family === 'IPv6' && each.address.startsWith('fe80:'));
+      for (const each of linkLocal) this.#socket.send(data, port, `ff02::1%${each.interface}`);
+    }
+  }
+
+  #systemAddress(address: string, ip6: boolean): string {
+    if (!ip6) return this.#dual ? `::ffff:${address}` : address;
+    const zone = address.startsWith('fe80:') && this.#zones.peek(address);
+    return zone ? address + zone : address;
   }
 
   async close(): Promise<void> {
@@ -107,6 +137,7 @@ export class UdpSocket {
       this.#lastPort = port;
       const zone = address.indexOf('%'); // link-local: the zone is the host's own business
       this.#last = endpoint(zone < 0 ? address : address.slice(0, zone), port);
+      if (zone >= 0 && this.#last) this.#zones.set(endpointAddress(this.#last), address.slice(zone));
     }
     return this.#last;
   }

@@ -206,9 +206,24 @@ export class World<E> {
 
   #send(from: Endpoint, to: Endpoint, data: Uint8Array): void {
     this.tap?.(from, to, data);
-    const link = this.link(from, to);
+    if (to.startsWith('255.255.255.255:')) {
+      for (const neighbour of this.#neighbours(from, to)) this.#pass(from, from, neighbour, data);
+      return;
+    }
     const seen = this.routers ? this.routers.leave(this.now, from, to) : from;
-    if (!link || !seen || data.length > (link.mtu ?? 2_048)) return;
+    if (seen) this.#pass(from, seen, to, data);
+  }
+
+  /** The other machines in the /24 of `from` that listen at the port of `to`. */
+  #neighbours(from: Endpoint, to: Endpoint): Endpoint[] {
+    const network = from.slice(0, from.lastIndexOf('.') + 1);
+    const port = to.slice(to.indexOf(':'));
+    return [...this.#machines.keys()].filter((at) => at !== from && at.startsWith(network) && at.endsWith(port));
+  }
+
+  #pass(from: Endpoint, seen: Endpoint, to: Endpoint, data: Uint8Array): void {
+    const link = this.link(from, to);
+    if (!link || data.length > (link.mtu ?? 2_048)) return;
     const copies = this.#random() < (link.duplicate ?? 0) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       if (this.#random() < (link.loss ?? 0)) continue;

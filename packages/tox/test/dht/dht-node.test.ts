@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { generateKeyPair, type KeyPair, type Nonce, type PublicKey, sameBytes } from '../../src/crypto/keys.ts';
 import { sharedKey } from '../../src/crypto/sodium.ts';
+import type { DhtOptions } from '../../src/dht/dht-node.ts';
 import {
   decodeNodesRequest,
   decodeNodesResponse,
@@ -86,8 +87,8 @@ class Stranger {
   }
 }
 
-const setUp = (home: Endpoint = HOME) => {
-  const node = new TestNode(1, home);
+const setUp = (home: Endpoint = HOME, options?: DhtOptions) => {
+  const node = new TestNode(1, home, options);
   return { node, dht: node.dht, stranger: new Stranger(node, 2) };
 };
 
@@ -292,7 +293,7 @@ test('a NAT ping is answered to a searched node only, with its id', () => {
 });
 
 test('a LAN discovery packet makes us ask its source on the LAN, and takes nobody into the lists by itself', () => {
-  const { node, dht } = setUp(ip('192.168.1.2'));
+  const { node, dht } = setUp(ip('192.168.1.2'), { lanDiscovery: true });
   const neighbour = new Stranger(node, 2, ip('192.168.1.3'));
   const packet = encodeLanDiscovery(neighbour.keys.publicKey);
   node.receive(0, AWAY, packet);
@@ -303,6 +304,14 @@ test('a LAN discovery packet makes us ask its source on the LAN, and takes nobod
   assert.equal(dht.connected(0), false);
   neighbour.answer(1, request!);
   assert.equal(dht.connected(1), true);
+});
+
+test('with LAN discovery off nothing is announced, and whoever announces himself is not heard', () => {
+  const { node, dht } = setUp(ip('192.168.1.2'));
+  dht.networkChanged(0);
+  dht.wake(60_000);
+  node.receive(0, ip('192.168.1.3'), encodeLanDiscovery(new Stranger(node, 2).keys.publicKey));
+  assert.equal(node.sent.length, 0);
 });
 
 test('a LAN neighbour does not end the search for the configured bootstrap nodes', () => {

@@ -11,6 +11,7 @@ import { PendingReplies } from '../../src/dht/pending-replies.ts';
 import { RoutingTable } from '../../src/dht/routing-table.ts';
 import { SearchList } from '../../src/dht/search-list.ts';
 import { ToPing } from '../../src/dht/to-ping.ts';
+import { testEnv } from '../../src/testing/index.ts';
 import { ip } from './network.ts';
 
 const keyArbitrary = fc.uint8Array({
@@ -212,7 +213,7 @@ test('askers are pinged at once up to 32 per 2 s; then the nearest 32 wait', () 
 });
 
 test('bootstrapping asks in rounds of eight that grow apart, until one of the nodes answers', () => {
-  const b = new Bootstrapper();
+  const b = new Bootstrapper(testEnv(1));
   const nodes = Array.from({ length: 20 }, (_, i) => ({ publicKey: key(i + 1), endpoint: ip('198.51.100.1', i + 1) }));
   assert.equal(nodes.filter((node) => b.add(0, node)).length, 8);
   const asked = new Set<number>();
@@ -226,8 +227,8 @@ test('bootstrapping asks in rounds of eight that grow apart, until one of the no
   }
   assert.equal(asked.size, 20);
   assert.equal(pauses[0], 500);
-  assert.equal(pauses.at(-1), 30_000);
-  assert.ok(pauses.every((p, i) => i === 0 || p >= pauses[i - 1]!));
+  const last = pauses.slice(-10);
+  assert.ok(last.every((pause) => pause >= 10_000 && pause <= 12_500) && new Set(last).size > 1, `${last}`);
   b.answered(key(99));
   assert.ok(b.nextWake() !== undefined);
   b.answered(key(3));
