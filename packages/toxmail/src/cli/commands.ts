@@ -110,7 +110,7 @@ export const OPTIONS: readonly OptionHelp[] = [
     name: option.name,
     ...('value' in option ? { value: option.value } : {}),
     help: 'unbuilt' in option ? `${option.help} (not built yet)` : option.help,
-    multiple: option.kind === 'nodes',
+    multiple: option.kind === 'nodes' || option.kind === 'list',
   })),
 ];
 

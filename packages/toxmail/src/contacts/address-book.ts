@@ -16,8 +16,11 @@ export class AddressBookOf {
   readonly #account: string;
   readonly #accounts: Accounts;
   readonly #contacts: Contacts;
+  readonly #ownAddress: string | undefined;
 
-  constructor(account: string, accounts: Accounts, contacts: Contacts) {
+  /** `ownAddress`: what the account is shown as to itself; its address at the mail server that delivers to it. */
+  constructor(account: string, accounts: Accounts, contacts: Contacts, ownAddress?: string) {
+    this.#ownAddress = ownAddress;
     this.#account = account;
     this.#accounts = accounts;
     this.#contacts = contacts;
@@ -25,7 +28,9 @@ export class AddressBookOf {
 
   contact(publicKey: string): KnownPerson | undefined {
     const contact = this.#contacts.byPublicKey(this.#account, publicKey);
-    return contact ? ofContact(contact) : ofAccount(this.#accounts.byPublicKey(publicKey));
+    if (contact) return ofContact(contact);
+    const known = ofAccount(this.#accounts.byPublicKey(publicKey));
+    return known?.name === this.#account && this.#ownAddress ? { ...known, address: this.#ownAddress } : known;
   }
 
   /** Any form of address, as it stands in a header. A name is never looked up: what travels are keys. */

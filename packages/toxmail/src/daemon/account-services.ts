@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import type { Scheduler } from '../base/clock.ts';
 import { realFiles } from '../base/files.ts';
 import type { Logger } from '../base/log.ts';
+import { keyAddress } from '../contacts/address.ts';
 import { AddressBookOf } from '../contacts/address-book.ts';
+import { MailServer } from '../delivery/mail-server.ts';
 import { Maildir } from '../maildir/maildir.ts';
 import type { CreditPool } from '../transfer/credit.ts';
 import { Inbox } from '../transfer/inbox.ts';
@@ -12,6 +14,7 @@ import { Partials } from '../transfer/partials.ts';
 import { SeenTransfers } from '../transfer/seen.ts';
 import { AccountNode, type AccountNodeHooks } from './account-node.ts';
 import type { DataFolder } from './data-folder.ts';
+import type { Destination } from './mail-server-settings.ts';
 
 export interface AccountDeps {
   readonly folder: DataFolder;
@@ -21,6 +24,8 @@ export interface AccountDeps {
   readonly pool: CreditPool;
   /** Largest mail that programs may hand in, bytes; from contacts the same is taken. */
   readonly sizeLimit: number;
+  /** Undefined: into the Maildir. */
+  readonly deliver: Destination | undefined;
   readonly hooks: AccountNodeHooks;
 }
 
@@ -28,20 +33,28 @@ export interface AccountDeps {
 export class AccountServices {
   readonly node: AccountNode;
   readonly maildir: Maildir;
+  readonly handOver: MailServer | undefined;
   readonly inbox: Inbox;
   readonly seen: SeenTransfers;
   readonly transfer: MailTransfer;
 
-  constructor(account: string, { folder, scheduler, log, pool, sizeLimit, hooks }: AccountDeps) {
+  constructor(account: string, { folder, scheduler, log, pool, sizeLimit, deliver, hooks }: AccountDeps) {
     this.node = new AccountNode(account, folder, log, hooks);
     this.maildir = new Maildir(realFiles, folder.maildirOf(account), scheduler);
+    this.handOver =
+      deliver &&
+      new MailServer({
+        ...deliver,
+        senderAddress: (key) => folder.contacts.canonical(account, keyAddress(key)),
+      });
     this.seen = new SeenTransfers(folder.db, account, scheduler);
     this.inbox = new Inbox({
       account,
       maildir: this.maildir,
+      handOver: this.handOver,
       partials: new Partials(realFiles, join(folder.path, 'accounts', account, 'incoming'), scheduler),
       seen: this.seen,
-      book: new AddressBookOf(account, folder.accounts, folder.contacts),
+      book: new AddressBookOf(account, folder.accounts, folder.contacts, deliver?.recipient),
       pool,
       scheduler,
       log,

@@ -6,7 +6,8 @@ import { parse, TomlError } from 'smol-toml';
 import { errorCode } from '../base/files.ts';
 import { LOG_LEVELS, type LogLevel } from '../base/log.ts';
 import { UserError } from '../base/user-error.ts';
-import { RUN_OPTIONS, type RunOption, type RunOptionName, type RunOptionValues } from './options.ts';
+import { type MailServerSettings, mailServerSettings } from './mail-server-settings.ts';
+import { FILE_TABLES, RUN_OPTIONS, type RunOption, type RunOptionName, type RunOptionValues } from './options.ts';
 
 /** A Tox node that others can start from. */
 export interface BootstrapNode {
@@ -24,6 +25,7 @@ export interface Config {
   /** Undefined: 33445 or the next free one, for each account. */
   readonly udpPort: number | undefined;
   readonly bootstrap: readonly BootstrapNode[];
+  readonly mailServer: MailServerSettings;
   readonly logLevel: LogLevel;
   readonly logJson: boolean;
   /** Names of options that were given and do nothing yet. */
@@ -57,7 +59,7 @@ export function readConfigFile(dataDir: string): RunOptionValues {
     if (!(error instanceof TomlError)) throw error;
     throw new UserError(`${path}, line ${error.line}: this is not TOML. Write settings as: smtp-port = 2525`);
   }
-  const known = new Set<string>(RUN_OPTIONS.map((option) => option.name));
+  const known = new Set<string>([...RUN_OPTIONS.map((option) => option.name), ...FILE_TABLES]);
   for (const key of Object.keys(table))
     if (!known.has(key)) throw new UserError(`${path}: unknown setting "${key}". Known are: ${[...known].join(', ')}`);
   return table;
@@ -88,6 +90,7 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
     listen,
     udpPort: port(given['udp-port'], 'udp-port'),
     bootstrap: nodes(given.bootstrap),
+    mailServer: mailServerSettings(given),
     logLevel: level(given['log-level']),
     logJson: flag(given['log-json'], 'log-json'),
     ignored,

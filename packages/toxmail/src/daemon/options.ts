@@ -1,5 +1,5 @@
-/** What a `run` option's value may be. `nodes` is a list of `HOST:PORT:KEY`. */
-export type OptionKind = 'port' | 'text' | 'switch' | 'nodes' | 'level';
+/** What a `run` option's value may be. `nodes` is a list of `HOST:PORT:KEY`, `list` one of other texts. */
+export type OptionKind = 'port' | 'text' | 'switch' | 'nodes' | 'list' | 'level';
 
 export interface RunOption {
   readonly name: string;
@@ -27,10 +27,15 @@ export const RUN_OPTIONS = [
   { name: 'no-lan', kind: 'switch', help: 'no discovery in the local network (not sent yet in any case)' },
   { name: 'no-udp', kind: 'switch', help: 'TCP relays only', unbuilt: 'refused' },
   { name: 'proxy', kind: 'text', value: 'URL', help: 'socks5://H:P or http://H:P', unbuilt: 'refused' },
+  { name: 'relay-from', kind: 'list', value: 'ADDR[/BITS]', help: 'a mail server that needs no log-in (repeatable)' },
+  { name: 'deliver', kind: 'text', value: 'URL', help: 'hand mail over: lmtp://H:P, lmtp+unix:/PATH, smtp://H:P' },
+  { name: 'deliver-to', kind: 'text', value: '@DOMAIN', help: 'to ACCOUNT@DOMAIN there' },
   { name: 'log-level', kind: 'level', value: 'LEVEL', help: 'debug, info, warn or error (info)' },
   { name: 'log-json', kind: 'switch', help: 'one JSON document per log line' },
 ] as const satisfies readonly RunOption[];
 
 export type RunOptionName = (typeof RUN_OPTIONS)[number]['name'];
+/** Tables that only config.toml can have. */
+export const FILE_TABLES = ['senders', 'accounts'] as const;
 /** Values as written: from the command line they are texts, from TOML they have types. */
-export type RunOptionValues = Partial<Record<RunOptionName, unknown>>;
+export type RunOptionValues = Partial<Record<RunOptionName | (typeof FILE_TABLES)[number], unknown>>;

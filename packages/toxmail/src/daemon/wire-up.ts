@@ -8,6 +8,7 @@ import { LocalDelivery } from '../delivery/local.ts';
 import type { DeliveryTarget } from '../delivery/target.ts';
 import { Pop3Server } from '../pop3/server.ts';
 import { Queue } from '../queue/queue.ts';
+import { Relay } from '../submission/relay.ts';
 import { DEFAULT_SIZE_LIMIT, SubmissionServer } from '../submission/server.ts';
 import { CreditPool } from '../transfer/credit.ts';
 import { AccountServices } from './account-services.ts';
@@ -54,7 +55,9 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       mailbox: (account) => services.get(account),
       publicKey: (account) => folder.accounts.get(account)?.toxId?.slice(0, 64),
     });
-    const queue = makeQueue(folder, scheduler, log, { tox: overTox, local });
+    const { relayFrom, senders, deliver } = config.mailServer;
+    const relay = relayFrom && new Relay({ accounts: folder.accounts, from: relayFrom, senders });
+    const queue = makeQueue(folder, scheduler, log, { tox: overTox, local }, relay);
     const hooks = {
       peerOnline: (account: string, key: string) => queue.peerOnline(account, key),
       peerOffline: (account: string, key: string) => queue.peerOffline(account, key),
@@ -63,7 +66,15 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
     const sizeLimit = DEFAULT_SIZE_LIMIT;
 
     const startAccount = async (name: string): Promise<void> => {
-      const account = new AccountServices(name, { folder, scheduler, log, pool, sizeLimit, hooks });
+      const account = new AccountServices(name, {
+        folder,
+        scheduler,
+        log,
+        pool,
+        sizeLimit,
+        deliver: deliver(name),
+        hooks,
+      });
       await account.prepare();
       await account.node.start(async (profile) => {
         for (const udpPort of ports.candidates()) {
@@ -101,6 +112,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       log,
       sizeLimit,
       throttle,
+      relay,
     });
     const pop3 = new Pop3Server({
       async authenticate(user, password) {
@@ -147,7 +159,7 @@ export function idleQueue(folder: DataFolder, scheduler: Scheduler): Queue {
 
 type Targets = Record<'tox' | 'local', DeliveryTarget>;
 
-function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, targets: Targets): Queue {
+function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, targets: Targets, relay?: Relay): Queue {
   return new Queue({
     db: folder.db,
     files: realFiles,
@@ -155,6 +167,7 @@ function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, target
     log,
     spool: folder.spool,
     ...targets,
+    noticeAddress: (account, sender) => (relay?.accountOf(sender) === account ? sender : `${account}@tox`),
     ownAddress(account) {
       const toxId = folder.accounts.get(account)?.toxId;
       return toxId === undefined ? undefined : canonicalAddress(toxId);

@@ -1,9 +1,9 @@
 import { type ContentReader, readHead } from '../base/files.ts';
 import { errorField, type Logger } from '../base/log.ts';
 import type { Maildir } from '../maildir/maildir.ts';
-import type { MailStatus } from '../smtp/mail-error.ts';
+import { MailError, type MailStatus } from '../smtp/mail-error.ts';
 import { status } from '../smtp/status.ts';
-import type { IncomingMail } from '../transfer/inbox.ts';
+import type { HandOver, IncomingMail, MailWriter } from '../transfer/inbox.ts';
 import { diskStatus } from '../transfer/outcome.ts';
 import type { DeliveryJob, DeliveryOutcome, DeliveryTarget } from './target.ts';
 
@@ -15,14 +15,17 @@ export interface LocalInbox {
   storeFile(mail: IncomingMail, file: ContentReader): Promise<MailStatus | undefined>;
 }
 
+export interface LocalMailbox {
+  readonly inbox: LocalInbox;
+  readonly maildir: Maildir;
+  readonly handOver: HandOver | undefined;
+  readonly seen: { add(token: string): Promise<void> };
+}
+
 export interface LocalDeliveryDeps {
   readonly log: Logger;
   /** Undefined if there is no such account (any more). */
-  mailbox(
-    account: string,
-  ):
-    | { readonly inbox: LocalInbox; readonly maildir: Maildir; readonly seen: { add(token: string): Promise<void> } }
-    | undefined;
+  mailbox(account: string): LocalMailbox | undefined;
   /** An account's public key, 64 upper-case hex. */
   publicKey(account: string): string | undefined;
 }
@@ -78,18 +81,24 @@ export class LocalDelivery implements DeliveryTarget {
   async #storeNotice(
     job: DeliveryJob,
     token: string,
-    { maildir, seen }: { maildir: Maildir; seen: { add(token: string): Promise<void> } },
-  ): Promise<undefined> {
-    const writer = await maildir.create(token);
+    { maildir, handOver, seen }: LocalMailbox,
+  ): Promise<MailStatus | undefined> {
+    const own = `${job.peer}@tox`;
+    const { to } = job.envelope;
+    const writer: MailWriter = handOver
+      ? handOver.create({ sender: undefined, ...(to === own ? {} : { recipient: to }), size: job.size })
+      : await maildir.create(token);
     try {
-      await writer.append(Buffer.from(`Return-Path: <>\r\nDelivered-To: ${job.peer}@tox\r\n`));
+      if (!handOver) await writer.append(Buffer.from(`Return-Path: <>\r\nDelivered-To: ${own}\r\n`));
       await writer.append(await readHead(job.content, job.size));
       await writer.commit();
     } catch (error) {
       await writer.abort();
+      if (error instanceof MailError) return error.status;
       throw error;
     }
     await seen.add(token);
+    return undefined;
   }
 }
 

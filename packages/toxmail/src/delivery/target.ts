@@ -5,6 +5,8 @@ import type { MailStatus } from '../smtp/mail-error.ts';
 export interface JobEnvelope {
   /** The sender's canonical address; empty for notices, which are never answered by another notice. */
   readonly from: string;
+  /** The recipient as the sender wrote it. */
+  readonly to: string;
   /** The `+tag` that the sender wrote behind the recipient's name. */
   readonly tag: string | undefined;
 }

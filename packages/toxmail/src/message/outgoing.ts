@@ -4,6 +4,8 @@ import { field, fieldText, findField, formatHeader, type HeaderField, sameName }
 export interface OutgoingContext {
   /** The sending account's canonical address. */
   readonly own: string;
+  /** By a mail server: the number of hops is kept, as that is how mail which goes in circles is noticed. */
+  readonly relayed: boolean;
   /** The canonical form of an address, or undefined for one that is nobody's here. */
   canonical(address: string): string | undefined;
   /** Used where the mail has none: with angle brackets. */
@@ -27,6 +29,7 @@ export function outgoingHeader(fields: readonly HeaderField[], context: Outgoing
   let kept: HeaderField[] = [];
   for (const each of fields) {
     const name = each.name.toLowerCase();
+    if (context.relayed && name === 'received') kept.push({ name: each.name, value: ` by tox; ${context.date()}` });
     if (DROPPED.has(name) || DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix))) continue;
     kept.push(rewritten(each, name, context));
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { MailStatus } from '../smtp/mail-error.ts';
 import type { Database } from '../store/database.ts';
+import { type Notify, wantsNotice } from './notify.ts';
 import type { SpoolBody } from './spool.ts';
 
 /** A mail as submission hands it in. */
@@ -11,7 +12,19 @@ export interface NewMail {
   /** Envelope sender as the mail program gave it; empty: no notices. */
   readonly sender: string;
   readonly body: SpoolBody;
-  readonly recipients: readonly { readonly address: string; readonly lane: string; readonly tag: string | undefined }[];
+  readonly recipients: readonly NewRecipient[];
+  /** RET and ENVID of RFC 3461, as given. */
+  readonly ret?: 'FULL' | 'HDRS' | undefined;
+  readonly envelopeId?: string | undefined;
+}
+
+export interface NewRecipient {
+  readonly address: string;
+  readonly lane: string;
+  readonly tag: string | undefined;
+  /** NOTIFY and ORCPT of RFC 3461, as given. */
+  readonly notify?: readonly Notify[] | undefined;
+  readonly originalRecipient?: string | undefined;
 }
 
 /** One recipient with its mail. */
@@ -28,6 +41,10 @@ export interface QueueRow {
   readonly attempts: number;
   readonly nextAttempt: number;
   readonly status: MailStatus | undefined;
+  readonly notify: readonly Notify[] | undefined;
+  readonly originalRecipient: string | undefined;
+  readonly ret: 'FULL' | 'HDRS' | undefined;
+  readonly envelopeId: string | undefined;
   readonly messageId: string;
   readonly sender: string;
   readonly spool: string;
@@ -51,7 +68,10 @@ export interface Finish {
   readonly now: number;
 }
 
-const SELECT = `SELECT r.*, m.message_id, m.sender, m.spool, m.inline, m.size, m.digest, m.queued_at, m.expires_at
+/** product.md: a sender is told after that time that a mail still waits. */
+const FIRST_NOTICE_MS = 4 * 3_600_000;
+
+const SELECT = `SELECT r.*, m.ret, m.envelope_id, m.message_id, m.sender, m.spool, m.inline, m.size, m.digest, m.queued_at, m.expires_at
   FROM recipients r JOIN mails m ON m.id = r.mail`;
 
 /**
@@ -67,23 +87,29 @@ export class QueueStore {
 
   /** The new transfer ids, in the order of the recipients, and the last one's `seq`. */
   insert(mail: NewMail, queuedAt: number, expiresAt: number): { ids: string[]; seq: number } {
-    const { account, messageId, sender, body } = mail;
+    const { account, messageId, sender, body, ret = null, envelopeId = null } = mail;
     const { lastInsertRowid } = this.#db
       .prepare(
-        `INSERT INTO mails (account, message_id, sender, spool, inline, size, digest, queued_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO mails (account, message_id, sender, spool, inline, size, digest, queued_at, expires_at, ret, envelope_id)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
-      .run(account, messageId, sender, body.name, body.inline ? 1 : 0, body.size, body.digest, queuedAt, expiresAt);
+      .run(
+        ...[account, messageId, sender, body.name, body.inline ? 1 : 0, body.size, body.digest],
+        ...[queuedAt, expiresAt, ret, envelopeId],
+      );
     if (body.inline) {
       this.#db.prepare('INSERT INTO contents (mail, bytes) VALUES (?, ?)').run(lastInsertRowid, body.inline);
     }
     const insert = this.#db.prepare(
-      `INSERT INTO recipients (id, mail, account, lane, address, tag, state) VALUES (?, ?, ?, ?, ?, ?, 'waiting')`,
+      `INSERT INTO recipients (id, mail, account, lane, address, tag, notify, original_recipient, notice_at, state)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting')`,
     );
     let seq = 0;
-    const ids = mail.recipients.map(({ lane, address, tag = null }) => {
+    const ids = mail.recipients.map(({ lane, address, tag = null, notify, originalRecipient = null }) => {
       const id = randomBytes(16).toString('hex');
-      seq = Number(insert.run(id, lastInsertRowid, account, lane, address, tag).lastInsertRowid);
+      const noticeAt = wantsNotice(mail, notify, 'delayed') ? queuedAt + FIRST_NOTICE_MS : null;
+      const dsn = [notify?.join(',') ?? null, originalRecipient, noticeAt];
+      seq = Number(insert.run(id, lastInsertRowid, account, lane, address, tag, ...dsn).lastInsertRowid);
       return id;
     });
     return { ids, seq };
@@ -112,6 +138,25 @@ export class QueueStore {
     const sql = `UPDATE recipients SET attempts = ?, next_attempt = ?, sent = ?, reply = ?, enhanced = ?, text = ?
       WHERE id = ? AND state = 'waiting'`;
     this.#db.prepare(sql).run(attempts, nextAttempt, sent, status.reply, status.enhanced, status.text, id);
+  }
+
+  /** Those whose senders are to be told that they still wait. */
+  noticesDue(now: number, limit: number): QueueRow[] {
+    const sql = `${SELECT} WHERE r.state = 'waiting' AND r.notice_at <= ? ORDER BY r.notice_at LIMIT ?`;
+    return this.#db.prepare(sql).all(now, limit).map(queueRow);
+  }
+
+  /** When the next is due, milliseconds since 1970. */
+  nextNotice(): number | undefined {
+    const sql = `SELECT min(notice_at) AS at FROM recipients WHERE state = 'waiting' AND notice_at IS NOT NULL`;
+    const at = this.#db.prepare(sql).get()?.at;
+    return typeof at === 'number' ? at : undefined;
+  }
+
+  /** False if it does not wait any more. */
+  noticed(id: string, next: number): boolean {
+    const sql = `UPDATE recipients SET notice_at = ? WHERE id = ? AND state = 'waiting'`;
+    return this.#db.prepare(sql).run(next, id).changes === 1;
   }
 
   /** Due at once. */
@@ -226,6 +271,10 @@ function queueRow(row: Record<string, unknown>): QueueRow {
       row.enhanced === null
         ? undefined
         : { reply: Number(row.reply), enhanced: row.enhanced as MailStatus['enhanced'], text: String(row.text) },
+    notify: row.notify === null ? undefined : (String(row.notify).split(',') as Notify[]),
+    originalRecipient: row.original_recipient === null ? undefined : String(row.original_recipient),
+    ret: (row.ret ?? undefined) as QueueRow['ret'],
+    envelopeId: row.envelope_id === null ? undefined : String(row.envelope_id),
     messageId: String(row.message_id),
     sender: String(row.sender),
     spool: String(row.spool),

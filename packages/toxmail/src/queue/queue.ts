@@ -3,12 +3,14 @@ import { bytesContent, type Content, type FileSystem } from '../base/files.ts';
 import { errorField, type Logger } from '../base/log.ts';
 import { UserError } from '../base/user-error.ts';
 import type { DeliveryOutcome, DeliveryTarget } from '../delivery/target.ts';
+import type { DsnAction } from '../message/dsn.ts';
 import { isTemporary, type MailStatus } from '../smtp/mail-error.ts';
 import { status } from '../smtp/status.ts';
 import type { Database } from '../store/database.ts';
 import { backoffMs, hardened } from './backoff.ts';
 import { type Job, LANE_JOBS_MAX, Lane } from './lane.ts';
-import { failureNotice } from './notice.ts';
+import { writeNotice } from './notice.ts';
+import { wantsNotice } from './notify.ts';
 import { type NewMail, type QueueRow, QueueStore } from './queue-store.ts';
 import { OFFLINE, type QueueItem, queueItem } from './record.ts';
 import { Spool } from './spool.ts';
@@ -22,6 +24,8 @@ export interface QueueDeps {
   readonly spool: string;
   readonly tox: DeliveryTarget;
   readonly local: DeliveryTarget;
+  /** Where notices about mail with that envelope sender go; the account's own inbox or mail server takes them. */
+  noticeAddress(account: string, sender: string): string;
   /** An account's canonical address: what travels as envelope sender. Undefined while it has none. */
   ownAddress(account: string): string | undefined;
 }
@@ -35,8 +39,14 @@ const KEEP_FINISHED_MAX = 10_000;
 const LIST_FINISHED_MAX = 1_000;
 /** Ours: all deliveries under way; each may hold a file open. */
 const JOBS_MAX = 256;
-/** Ours: expiry and pruning. */
+/** Ours: expiry, pruning, and notices that come due. */
 const HOUSEKEEPING_MS = 3_600_000;
+/** product.md: the sender of a mail that waits is told daily, after the first time. */
+const NOTICE_AGAIN_MS = DAY_MS;
+/** Ours: after a start the peers are given so long to appear before anybody is told of delays. */
+const NOTICE_GRACE_MS = 600_000;
+/** Ours: between passes that find more to do than one of them does. */
+const NEXT_PASS_MS = 10_000;
 /** Ours: rows expired in one go. */
 const EXPIRE_BATCH = 100;
 /** Ours: a session that was said to be gone while the peer was not; and a disk or database that failed. */
@@ -60,6 +70,8 @@ export class Queue {
   readonly #starved = new Set<Lane>();
   readonly #running = new Set<Promise<void>>();
   #jobs = 0;
+  /** Monotonic time before which nobody is told of delays. */
+  #noticesFrom = Number.POSITIVE_INFINITY;
   #state: 'new' | 'running' | 'stopped' = 'new';
   #housekeeping: Cancel = () => {};
 
@@ -74,6 +86,7 @@ export class Queue {
     await this.#recover();
     this.#state = 'running';
     for (const { account, lane } of this.#store.lanes()) this.#lane(account, lane);
+    this.#noticesFrom = this.#deps.scheduler.mono() + NOTICE_GRACE_MS;
     await this.#keepHouse();
     for (const lane of this.#lanes.values()) this.#pump(lane);
   }
@@ -223,7 +236,7 @@ export class Queue {
           id: row.id,
           account: row.account,
           peer,
-          envelope: { from, tag: row.tag },
+          envelope: { from, to: row.address, tag: row.tag },
           content: this.#content(row),
           size: row.size,
           digest: row.digest,
@@ -244,7 +257,7 @@ export class Queue {
     const { row, sent } = job;
     const { db, log, scheduler } = this.#deps;
     if (outcome.kind === 'delivered') {
-      await this.#finish(row, 'delivered', row.status, row.size, row.attempts + 1);
+      await this.#delivered(row);
       log.info('queue.delivered', { mail: row.id, size: row.size });
       return;
     }
@@ -269,30 +282,50 @@ export class Queue {
     log.info('queue.postponed', { mail: row.id, code: reason.enhanced, attempts });
   }
 
-  /** For good, with a notice to the sender, written down together: neither can be without the other. */
-  async #fail(row: QueueRow, reason: MailStatus, sent: number, attempts = row.attempts): Promise<void> {
-    const { db, log, scheduler } = this.#deps;
+  async #delivered(row: QueueRow): Promise<void> {
+    const attempts = row.attempts + 1;
+    if (!wantsNotice(row, row.notify, 'delivered')) {
+      await this.#finish(row, 'delivered', row.status, row.size, attempts);
+      return;
+    }
+    const now = this.#deps.scheduler.unixMs();
+    const end = { state: 'delivered', status: row.status, sent: row.size, attempts, now } as const;
+    await this.#tell(row, 'delivered', status.delivered(), () => this.#store.finish(row, end));
+    await this.#removeFile(row);
+  }
+
+  /** A notice to the sender and the change that it tells of, written down together: neither can be without the other. */
+  async #tell(row: QueueRow, action: DsnAction, reason: MailStatus, change: () => boolean): Promise<void> {
+    const { db, noticeAddress, scheduler } = this.#deps;
     const now = scheduler.unixMs();
-    if (row.sender === '') {
-      await this.#finish(row, 'failed', reason, sent, attempts);
-    } else {
-      const notice = await failureNotice(this.spool, row, this.#content(row), reason, now);
-      let seq = 0;
-      try {
-        ({ seq } = await db.soon(() => {
-          if (!this.#store.finish(row, { state: 'failed', status: reason, sent, attempts, now }))
-            throw new UserError('finished meanwhile');
-          return this.#store.insert(notice.mail, now, now + LIFETIME_DAYS * DAY_MS);
-        }));
-        notice.writer.release();
-      } catch (error) {
-        await notice.writer.abort();
-        if (!(error instanceof UserError)) throw error;
-      }
-      const lane = this.#lane(row.account, localLane(row.account));
-      lane.grown(seq);
-      this.#pump(lane);
+    const to = noticeAddress(row.account, row.sender);
+    const notice = await writeNotice(this.spool, row, this.#content(row), { action, status: reason, to, now });
+    let seq = 0;
+    try {
+      ({ seq } = await db.soon(() => {
+        if (!change()) throw new UserError('finished meanwhile');
+        return this.#store.insert(notice.mail, now, now + LIFETIME_DAYS * DAY_MS);
+      }));
+      notice.writer.release();
+    } catch (error) {
+      await notice.writer.abort();
+      if (!(error instanceof UserError)) throw error;
+    }
+    const lane = this.#lane(row.account, localLane(row.account));
+    lane.grown(seq);
+    this.#pump(lane);
+  }
+
+  /** For good. */
+  async #fail(row: QueueRow, reason: MailStatus, sent: number, attempts = row.attempts): Promise<void> {
+    const { log, scheduler } = this.#deps;
+    const now = scheduler.unixMs();
+    if (wantsNotice(row, row.notify, 'failed')) {
+      const end = { state: 'failed', status: reason, sent, attempts, now } as const;
+      await this.#tell(row, 'failed', reason, () => this.#store.finish(row, end));
       await this.#removeFile(row);
+    } else {
+      await this.#finish(row, 'failed', reason, sent, attempts);
     }
     log.warn('queue.failed', { mail: row.id, code: reason.enhanced });
     this.onChange(row.id);
@@ -364,6 +397,7 @@ export class Queue {
   async #keepHouse(): Promise<void> {
     const { scheduler, log } = this.#deps;
     const now = scheduler.unixMs();
+    let wait = HOUSEKEEPING_MS;
     try {
       const late = this.#store.expired(now, EXPIRE_BATCH);
       for (const row of late) {
@@ -371,16 +405,33 @@ export class Queue {
         await this.#fail(row, row.status ?? status.expired(LIFETIME_DAYS), row.sent);
         this.#lanes.get(laneKey(row.account, row.lane))?.rewind();
       }
+      if (scheduler.mono() >= this.#noticesFrom) await this.#tellDelays(now);
       this.#store.prune(now - KEEP_FINISHED_MS, KEEP_FINISHED_MAX);
       for (const lane of this.#lanes.values()) lane.rewind(); // the numbers of what was forgotten are given again
+      // What is accepted until the next pass is not due before the one after it.
+      const due = Math.max(this.#noticesFrom - scheduler.mono(), (this.#store.nextNotice() ?? Infinity) - now);
+      wait = Math.min(HOUSEKEEPING_MS, Math.max(NEXT_PASS_MS, due));
     } catch (error) {
       log.error('queue.housekeeping-failed', { error: errorField(error) });
     }
     if (this.#state !== 'running') return;
-    this.#housekeeping = scheduler.at(scheduler.mono() + HOUSEKEEPING_MS, () => {
+    this.#housekeeping = scheduler.at(scheduler.mono() + wait, () => {
       const run = this.#keepHouse().finally(() => this.#running.delete(run));
       this.#running.add(run);
     });
+  }
+
+  async #tellDelays(now: number): Promise<void> {
+    for (const row of this.#store.noticesDue(now, EXPIRE_BATCH)) {
+      const lane = this.#lane(row.account, row.lane);
+      if (lane.jobs.has(row.id)) {
+        this.#store.noticed(row.id, now + HOUSEKEEPING_MS); // it is just arriving
+        continue;
+      }
+      const reason = row.status ?? lane.reason ?? OFFLINE;
+      await this.#tell(row, 'delayed', reason, () => this.#store.noticed(row.id, now + NOTICE_AGAIN_MS));
+      this.#deps.log.info('queue.delayed', { mail: row.id, code: reason.enhanced });
+    }
   }
 
   /** Wakes the lane when the earliest of what it postponed is due. */

@@ -33,6 +33,13 @@ export const status = {
     enhanced: '5.1.1',
     text: 'The recipient is not among your contacts any more; add it again and send the mail again',
   }),
+  loginFirst: (): MailStatus => ({ reply: 530, enhanced: '5.7.0', text: 'Log in first' }),
+  unknownSender: (): MailStatus => ({
+    reply: 550,
+    enhanced: '5.7.1',
+    text: 'No account here sends as this address; list it under [senders] in config.toml',
+  }),
+  loop: (): MailStatus => ({ reply: 554, enhanced: '5.4.6', text: 'The mail went in circles' }),
   badLogin: (): MailStatus => ({ reply: 535, enhanced: '5.7.8', text: 'User name or password is wrong' }),
   tooManyLogins: (): MailStatus => ({
     reply: 421,
@@ -54,9 +61,20 @@ export const status = {
     enhanced: '5.3.4',
     text: `The header of the mail is bigger than the limit of ${limit} bytes`,
   }),
+  tooBigForServer: (): MailStatus => ({
+    reply: 552,
+    enhanced: '5.3.4',
+    text: "The mail is bigger than the recipient's mail server takes",
+  }),
+  serverUnreachable: (): MailStatus => ({
+    reply: 451,
+    enhanced: '4.4.1',
+    text: "The recipient's mail server cannot be reached just now; it will be tried again",
+  }),
   diskFull: (): MailStatus => ({ reply: 452, enhanced: '4.3.1', text: 'The disk is full; the mail was not accepted' }),
   localError: (): MailStatus => ({ reply: 451, enhanced: '4.3.0', text: 'Something went wrong here; try again later' }),
   notReady: (): MailStatus => ({ reply: 451, enhanced: '4.3.2', text: 'This account is still starting; try again' }),
+  delivered: (): MailStatus => ({ reply: 250, enhanced: '2.0.0', text: 'Delivered' }),
   expired: (days: number): MailStatus => ({
     reply: 550,
     enhanced: '5.4.7',

@@ -91,4 +91,16 @@ export const MIGRATIONS: readonly string[] = [
     bytes BLOB NOT NULL
   ) STRICT;
   `,
+  `
+  -- What the sender asked to be told (RFC 3461), as the mail program gave it; null: nothing was said.
+  ALTER TABLE mails ADD COLUMN ret TEXT;                    -- FULL or HDRS
+  ALTER TABLE mails ADD COLUMN envelope_id TEXT;            -- xtext
+  ALTER TABLE recipients ADD COLUMN notify TEXT;            -- NEVER, or some of SUCCESS,FAILURE,DELAY
+  ALTER TABLE recipients ADD COLUMN original_recipient TEXT;
+  ALTER TABLE recipients ADD COLUMN notice_at INTEGER;      -- when the sender is told that it still waits; null: never
+  UPDATE recipients SET notice_at =
+    (SELECT m.queued_at + 14400000 FROM mails m WHERE m.id = recipients.mail AND m.sender != '')
+    WHERE state = 'waiting';
+  CREATE INDEX recipients_notice ON recipients (notice_at) WHERE state = 'waiting' AND notice_at IS NOT NULL;
+  `,
 ];

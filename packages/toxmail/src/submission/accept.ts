@@ -1,6 +1,6 @@
 import { errorCode } from '../base/files.ts';
 import { formatDate } from '../message/date-time.ts';
-import { parseHeader } from '../message/header.ts';
+import { type HeaderField, parseHeader, sameName } from '../message/header.ts';
 import { HeaderCutter } from '../message/header-cutter.ts';
 import { newMessageId } from '../message/message-id.ts';
 import { outgoingHeader } from '../message/outgoing.ts';
@@ -12,12 +12,16 @@ import { status } from '../smtp/status.ts';
 /** Ours: the header section is edited in memory. Larger ones come from loops and attacks only. */
 export const HEADER_MAX = 256 * 1024;
 
-export interface Submission {
-  readonly account: string;
-  /** Envelope sender as given; empty for the null sender. */
-  readonly sender: string;
-  readonly recipients: NewMail['recipients'];
+/** RFC 5321 §6.3. */
+const HOPS_MAX = 100;
+
+export interface Submission extends Omit<NewMail, 'messageId' | 'body'> {
+  /** By a mail server: it may come from far, and could be on its way in a circle. */
+  readonly relayed: boolean;
 }
+
+/** What was said before the mail; which account sends it may stand in its header only. Throws MailError. */
+export type SubmissionOf = (header: readonly HeaderField[]) => Submission;
 
 export interface AcceptDeps {
   readonly spool: Spool;
@@ -39,16 +43,14 @@ export interface AcceptDeps {
  */
 export async function acceptMail(
   deps: AcceptDeps,
-  submission: Submission,
+  submissionOf: SubmissionOf,
   content: AsyncIterable<Uint8Array>,
 ): Promise<string[]> {
-  const own = deps.ownAddress(submission.account);
-  if (own === undefined) throw await drained(content, status.notReady());
   const writer = deps.spool.create();
   try {
-    const messageId = await receive(deps, submission.account, own, writer, content);
+    const submission = await receive(deps, submissionOf, writer, content);
     const body = await writer.commit();
-    const ids = await deps.accept({ ...submission, messageId, body });
+    const ids = await deps.accept({ ...submission, body });
     writer.release();
     return ids;
   } catch (error) {
@@ -57,26 +59,30 @@ export async function acceptMail(
   }
 }
 
-/** Returns the Message-ID. */
 async function receive(
   deps: AcceptDeps,
-  account: string,
-  own: string,
+  submissionOf: SubmissionOf,
   writer: SpoolWriter,
   content: AsyncIterable<Uint8Array>,
-): Promise<string> {
+): Promise<Submission & { messageId: string }> {
   const cutter = new HeaderCutter(HEADER_MAX);
-  let messageId: string | undefined;
+  let accepted: (Submission & { messageId: string }) | undefined;
   let failure: unknown;
   let size = 0;
   const finishHeader = async (header: Uint8Array, body: Uint8Array): Promise<void> => {
-    const outgoing = outgoingHeader(parseHeader(header), {
+    const fields = parseHeader(header);
+    const submission = submissionOf(fields);
+    const own = deps.ownAddress(submission.account);
+    if (own === undefined) throw new MailError(status.notReady());
+    if (fields.filter((each) => sameName(each.name, 'Received')).length > HOPS_MAX) throw new MailError(status.loop());
+    const outgoing = outgoingHeader(fields, {
       own,
-      canonical: (address) => deps.canonical(account, address),
+      relayed: submission.relayed,
+      canonical: (address) => deps.canonical(submission.account, address),
       messageId: newMessageId,
       date: () => formatDate(deps.unixMs()),
     });
-    messageId = outgoing.messageId;
+    accepted = { ...submission, messageId: outgoing.messageId };
     await writer.write(outgoing.bytes);
     if (body.length > 0) await writer.write(body);
   };
@@ -85,7 +91,7 @@ async function receive(
     if (size > deps.sizeLimit) failure ??= new MailError(status.tooBig(deps.sizeLimit));
     if (failure) continue;
     try {
-      if (messageId !== undefined) {
+      if (accepted) {
         await writer.write(chunk);
         continue;
       }
@@ -97,16 +103,11 @@ async function receive(
     }
   }
   if (failure) throw failure;
-  if (messageId === undefined) {
+  if (!accepted) {
     const { header, body } = cutter.end();
     await finishHeader(header, body);
   }
-  return messageId!;
-}
-
-async function drained(content: AsyncIterable<Uint8Array>, reason: MailStatus): Promise<MailError> {
-  for await (const _ of content);
-  return new MailError(reason);
+  return accepted!;
 }
 
 /** SQLite's primary result code for a full disk, of which `errcode` may be an extended form. */

@@ -6,12 +6,16 @@ import { errorField, type Logger } from '../base/log.ts';
 import { verifyPassword } from '../base/password.ts';
 import { canonicalAddress } from '../contacts/address.ts';
 import type { Contacts, Route } from '../contacts/contacts.ts';
+import type { HeaderField } from '../message/header.ts';
+import type { Notify } from '../queue/notify.ts';
 import { localLane, type Queue, toxLane } from '../queue/queue.ts';
+import type { NewMail } from '../queue/queue-store.ts';
 import { MailError } from '../smtp/mail-error.ts';
 import { status } from '../smtp/status.ts';
 import type { Accounts } from '../store/accounts.ts';
 import { type AcceptDeps, acceptMail, type Submission } from './accept.ts';
-import { connectWithOwnCodes, refusal, refusalOf } from './replies.ts';
+import type { Relay } from './relay.ts';
+import { connectWithOwnCodes, refusalOf } from './replies.ts';
 
 export interface SubmissionDeps {
   readonly accounts: Accounts;
@@ -23,6 +27,8 @@ export interface SubmissionDeps {
   readonly sizeLimit?: number;
   /** Slows down the guessing of passwords, over all protocols. */
   readonly throttle?: LoginThrottle;
+  /** Takes mail of these mail servers without log-in. */
+  readonly relay?: Relay | undefined;
 }
 
 /** `address`: of the client; `account`: as typed. */
@@ -54,8 +60,10 @@ export class SubmissionServer {
   readonly #accept: AcceptDeps;
   readonly #server: SMTPServer;
   readonly #failures = new WeakMap<SMTPServerSession, number>();
-  /** smtp-server keeps the object that it handed to onRcptTo in the envelope. */
-  readonly #routes = new WeakMap<SMTPServerAddress, Route>();
+  /** Of the mail under way: the accounts that may be its sender. One, unless a mail server hands it in. */
+  readonly #senders = new WeakMap<SMTPServerSession, readonly string[]>();
+  /** By account. smtp-server keeps the object that it handed to onRcptTo in the envelope. */
+  readonly #routes = new WeakMap<SMTPServerAddress, ReadonlyMap<string, Route>>();
 
   constructor(deps: SubmissionDeps) {
     this.#deps = deps;
@@ -75,7 +83,8 @@ export class SubmissionServer {
       // TLS comes with a later step; until then we listen on loopback only.
       disabledCommands: ['STARTTLS', 'XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL'],
       hideENHANCEDSTATUSCODES: false,
-      authRequiredMessage: 'Log in first',
+      hideDSN: false,
+      authOptional: true, // #sendersOf asks for it
       disableReverseLookup: true,
       logger: false,
       maxClients: CLIENTS_MAX,
@@ -89,26 +98,33 @@ export class SubmissionServer {
           (error) => done(refusalOf(error)),
         );
       },
-      onMailFrom: (_address, session, done) => {
-        const user = String(session.user);
-        if (!deps.accounts.get(user))
-          done(refusal(status.noSuchAccount())); // removed since the log-in
-        else done(this.#ownAddress(user) === undefined ? refusal(status.notReady()) : null);
+      onMailFrom: (address, session, done) => {
+        try {
+          this.#senders.set(session, this.#sendersOf(session, address.address));
+          done(null);
+        } catch (error) {
+          done(refusalOf(error));
+        }
       },
       onRcptTo: (address, session, done) => {
         try {
-          const found = deps.contacts.resolve(String(session.user), address.address);
-          if (found.ok) this.#routes.set(address, found.route);
-          done(found.ok ? null : refusal(found.status));
+          this.#resolve(address, session);
+          done(null);
         } catch (error) {
           this.#failed('smtp.rcpt-failed', error);
           done(refusalOf(error));
         }
       },
       onData: (stream, session, done) => {
-        acceptMail(this.#accept, this.#submission(session), stream).then(
+        let account: string | undefined;
+        const submissionOf = (header: readonly HeaderField[]): Submission => {
+          const submission = this.#submission(session, header);
+          account = submission.account;
+          return submission;
+        };
+        acceptMail(this.#accept, submissionOf, stream).then(
           (ids) => {
-            deps.log.info('smtp.accepted', { account: String(session.user), size: stream.byteLength, mail: ids[0] });
+            deps.log.info('smtp.accepted', { account, size: stream.byteLength, mail: ids[0] });
             done(null, `2.6.0 Queued as ${ids[0]?.slice(0, 8)}`);
           },
           (error) => {
@@ -166,20 +182,55 @@ export class SubmissionServer {
     throw new MailError(failures >= LOGIN_FAILURES_MAX ? status.tooManyLogins() : status.badLogin());
   }
 
-  #submission(session: SMTPServerSession): Submission {
+  /** Throws MailError. */
+  #sendersOf(session: SMTPServerSession, envelopeSender: string): readonly string[] {
+    const { accounts, relay } = this.#deps;
+    const { user } = session;
+    if (!user && !relay?.allows(session.remoteAddress)) throw new MailError(status.loginFirst());
+    const senders = user ? [String(user)] : relay!.candidates(envelopeSender);
+    const ready = senders.filter((account) => this.#ownAddress(account) !== undefined);
+    if (ready.length > 0) return ready;
+    const removed = user && !accounts.get(String(user)); // since the log-in
+    throw new MailError(removed ? status.noSuchAccount() : status.notReady());
+  }
+
+  /** Throws MailError if none of the possible senders reaches that address. */
+  #resolve(address: SMTPServerAddress, session: SMTPServerSession): void {
+    const routes = new Map<string, Route>();
+    let refused = status.noSuchAccount();
+    for (const account of this.#senders.get(session) ?? []) {
+      const found = this.#deps.contacts.resolve(account, address.address);
+      if (found.ok) routes.set(account, found.route);
+      else refused = found.status;
+    }
+    if (routes.size === 0) throw new MailError(refused);
+    this.#routes.set(address, routes);
+    this.#senders.set(session, [...routes.keys()]);
+  }
+
+  #submission(session: SMTPServerSession, header: readonly HeaderField[]): Submission {
+    const { mailFrom } = session.envelope;
+    const sender = mailFrom ? mailFrom.address : '';
+    const senders = this.#senders.get(session) ?? [];
+    const account = session.user ? String(session.user) : this.#deps.relay!.choose(sender, senders, header);
     const recipients = new Map<string, Submission['recipients'][number]>();
     for (const rcpt of session.envelope.rcptTo) {
-      const route = this.#routes.get(rcpt)!;
+      const route = this.#routes.get(rcpt)!.get(account)!;
       const lane = route.kind === 'tox' ? toxLane(route.publicKey) : localLane(route.account);
       // Two forms of one address are one recipient, who gets the mail once.
       const key = JSON.stringify([lane, route.tag]);
-      if (!recipients.has(key)) recipients.set(key, { address: rcpt.address, lane, tag: route.tag });
+      if (recipients.has(key)) continue;
+      const { notify, orcpt: originalRecipient } = rcpt.dsn ?? {};
+      recipients.set(key, {
+        ...{ address: rcpt.address, lane, tag: route.tag, originalRecipient },
+        notify: notify as Notify[] | undefined, // smtp-server has checked it
+      });
     }
-    const { mailFrom } = session.envelope;
+    const { ret, envid } = session.envelope.dsn ?? {};
     return {
-      account: String(session.user),
-      sender: mailFrom ? mailFrom.address : '',
-      recipients: [...recipients.values()],
+      ...{ account, sender, recipients: [...recipients.values()], relayed: !session.user },
+      ret: (ret ?? undefined) as NewMail['ret'], // checked as well
+      envelopeId: envid ?? undefined,
     };
   }
 

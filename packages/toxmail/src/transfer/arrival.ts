@@ -24,6 +24,8 @@ export interface Arrival {
   /** Proven by the session. */
   readonly sender: KnownAddress;
   readonly book: AddressBook;
+  /** It stays here. If not, the server that delivers it writes Return-Path, and Delivered-To could read as a loop. */
+  readonly final: boolean;
   /** The recipient's address with the tag that the sender wrote. */
   readonly deliveredTo: string;
   readonly nullSender: boolean;
@@ -107,9 +109,12 @@ const CLAIMED_MAX = 900;
 
 function trace(arrival: Arrival): HeaderField[] {
   const date = formatDate(arrival.unixMs);
-  return [
+  const delivered = [
     field('Return-Path', arrival.nullSender ? '<>' : `<${arrival.sender.address}>`),
     field('Delivered-To', arrival.deliveredTo),
+  ];
+  return [
+    ...(arrival.final ? delivered : []),
     {
       name: 'Received',
       value: ` from tox (key ${arrival.sender.publicKey})\r\n by tox with Tox id ${arrival.transferId};\r\n ${date}`,

@@ -5,7 +5,7 @@ import type { Logger } from '../base/log.ts';
 import { errorField } from '../base/log.ts';
 import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
 import { type CutMail, HeaderCutter } from '../message/header-cutter.ts';
-import type { MailStatus } from '../smtp/mail-error.ts';
+import { MailError, type MailStatus } from '../smtp/mail-error.ts';
 import { type AddressBook, arrivalHeader } from './arrival.ts';
 import type { CreditPool } from './credit.ts';
 import { HEADER_LIMIT, LARGE_PER_PEER, READ_BLOCK, STORING_AT_ONCE } from './limits.ts';
@@ -29,10 +29,34 @@ export interface IncomingMail {
   readonly tag: string | undefined;
 }
 
+/** Where a mail is written to. After `append` or `commit` failed, and instead of `commit`: `abort`, which never throws. */
+export interface MailWriter {
+  append(data: Uint8Array): Promise<void>;
+  /** Resolves when the mail is somebody's to keep: on the disk, or taken over by the mail server. */
+  commit(): Promise<MaildirMessage | undefined>;
+  abort(): Promise<void>;
+}
+
+export interface HandOverMail {
+  /** Public key, 64 upper-case hex; undefined: the null sender. */
+  readonly sender: string | undefined;
+  /** If it is not the account's own address there. */
+  readonly recipient?: string;
+  /** Bytes, about. */
+  readonly size: number;
+}
+
+/** Another mail server, which takes an account's mail instead of its Maildir. Its refusals are thrown as MailError. */
+export interface HandOver {
+  create(mail: HandOverMail): MailWriter;
+}
+
 export interface InboxDeps {
   /** The account's name: its address is `name@tox`. */
   readonly account: string;
   readonly maildir: Maildir;
+  /** Given: mail goes there. The Maildir then only remembers what was stored before. */
+  readonly handOver?: HandOver | undefined;
   readonly partials: Partials;
   readonly seen: SeenTransfers;
   readonly book: AddressBook;
@@ -45,7 +69,7 @@ export interface InboxDeps {
   /** Quota and other policy, asked before the bytes of a large mail flow. */
   admit?(mail: IncomingMail): MailStatus | undefined | Promise<MailStatus | undefined>;
   /** The mail is on the disk and remembered; called before the sender hears so. */
-  onStored?(mail: IncomingMail, file: MaildirMessage): void;
+  onStored?(mail: IncomingMail, file: MaildirMessage | undefined): void;
 }
 
 /** Where the mails of one account's contacts end up. */
@@ -166,26 +190,31 @@ export class Inbox {
     rest: ContentReader | undefined,
     position: number,
   ): Promise<MailStatus | undefined> {
-    const { account, book, maildir, scheduler, seen } = this.#deps;
+    const { account, book, handOver, maildir, scheduler, seen } = this.#deps;
     const sender = book.contact(mail.peer);
     if (!sender) return transferStatus.unknownSender();
     const header = arrivalHeader(cut.header, {
       sender,
       book,
+      final: !handOver,
       deliveredTo: mail.tag === undefined ? `${account}@tox` : `${account}+${mail.tag}@tox`,
       nullSender: mail.nullSender,
       transferId: mail.id,
       unixMs: scheduler.unixMs(),
     });
-    const writer = await maildir.create(mail.token);
-    let stored: MaildirMessage;
+    const writer: MailWriter = handOver
+      ? handOver.create({ sender: mail.nullSender ? undefined : mail.peer, size: mail.size })
+      : await maildir.create(mail.token);
+    let stored: MaildirMessage | undefined;
     try {
       await writer.append(Buffer.concat([header, cut.body]));
       if (rest) await copy(rest, position, writer);
       stored = await writer.commit();
     } catch (error) {
       await writer.abort();
-      throw error;
+      if (!(error instanceof MailError)) throw error;
+      this.log.info('transfer.not-handed-over', { id: mail.id, cause: errorField(error.cause) });
+      return error.status;
     }
     try {
       await seen.add(mail.token);

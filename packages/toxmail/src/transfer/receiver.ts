@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { OpenFile } from '../base/files.ts';
 import { errorField } from '../base/log.ts';
-import type { MailStatus } from '../smtp/mail-error.ts';
+import { isTemporary, type MailStatus } from '../smtp/mail-error.ts';
 import { IncomingCredit } from './credit.ts';
 import type { Inbox, IncomingMail } from './inbox.ts';
 import { EAGER_LIMIT, OPEN_TRANSFERS, READ_BLOCK, STALL_TIMEOUT_MS, WRITE_BLOCK } from './limits.ts';
@@ -257,6 +257,7 @@ export class Receiver {
     t.writing = true; // holds the file while it is copied
     try {
       const refusal = await this.#inbox.storeFile(t, file);
+      t.discard = !refusal || !isTemporary(refusal); // the next attempt need not bring it all again
       if (refusal) this.#refuse(t, refusal);
       else this.#stored(t);
     } catch (error) {

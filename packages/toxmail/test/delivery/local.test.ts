@@ -9,7 +9,7 @@ import { silentLogger } from '../../src/base/log.ts';
 import { canonicalAddress } from '../../src/contacts/address.ts';
 import { AddressBookOf } from '../../src/contacts/address-book.ts';
 import { Contacts } from '../../src/contacts/contacts.ts';
-import { LocalDelivery } from '../../src/delivery/local.ts';
+import { LocalDelivery, type LocalMailbox } from '../../src/delivery/local.ts';
 import type { DeliveryJob } from '../../src/delivery/target.ts';
 import { Maildir } from '../../src/maildir/maildir.ts';
 import { Accounts } from '../../src/store/accounts.ts';
@@ -38,7 +38,7 @@ async function bench(t: TestContext) {
     accounts.add(name, 'h');
     accounts.setToxId(name, id);
   }
-  const boxes = new Map<string, { inbox: Inbox; maildir: Maildir; seen: SeenTransfers }>();
+  const boxes = new Map<string, LocalMailbox>();
   for (const { name } of accounts.list()) {
     const maildir = new Maildir(files, join(folder, name), clock);
     const seen = new SeenTransfers(db, name, clock);
@@ -54,7 +54,7 @@ async function bench(t: TestContext) {
       maxSize: 1_000_000,
     });
     await inbox.prepare();
-    boxes.set(name, { inbox, maildir, seen });
+    boxes.set(name, { inbox, maildir, seen, handOver: undefined });
   }
   const local = new LocalDelivery({
     log: silentLogger,
@@ -69,7 +69,7 @@ async function bench(t: TestContext) {
       id,
       account: 'mum',
       peer: to,
-      envelope: { from, tag: 'garden' },
+      envelope: { from, to: `${to}@tox`, tag: 'garden' },
       content: fileContent(files, path),
       size: text.length,
       digest,

@@ -106,7 +106,7 @@ test('header and body are told apart at the same place however the bytes come, a
 });
 
 test('a mail that arrives is from the one whom the session proved, whatever its header says', () => {
-  const arrival = { sender: MUM, book, deliveredTo: 'me@tox', transferId: '0', unixMs: 0 };
+  const arrival = { sender: MUM, book, final: true, deliveredTo: 'me@tox', transferId: '0', unixMs: 0 };
   fc.assert(
     fc.property(mail, fc.boolean(), (bytes, nullSender) => {
       const header = arrivalHeader(cut([bytes]).header, { ...arrival, nullSender });
@@ -131,6 +131,7 @@ test('a mail that arrives is from the one whom the session proved, whatever its 
 test('a mail that leaves has one identity, one Message-ID, and no hidden recipients', () => {
   const context = {
     own: 'aaaa@tox',
+    relayed: false,
     canonical: (address: string) => (address === 'a@b' ? 'bbbb@tox' : undefined),
     messageId: () => '<new@tox>',
     date: () => 'today',

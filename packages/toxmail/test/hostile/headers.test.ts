@@ -23,7 +23,15 @@ function arrive(header: Uint8Array | string): string {
   const cut = cutter.push(bytes) ?? cutter.end();
   assert.notEqual(cut, 'too-long');
   if (cut === 'too-long') return '';
-  const arrival = { sender: MUM, book, deliveredTo: 'me@tox', nullSender: false, transferId: '0', unixMs: 0 };
+  const arrival = {
+    sender: MUM,
+    book,
+    final: true,
+    deliveredTo: 'me@tox',
+    nullSender: false,
+    transferId: '0',
+    unixMs: 0,
+  };
   return arrivalHeader(cut.header, arrival).toString('latin1');
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { findMailboxes, replaceMailboxes } from '../../src/message/address-list.ts';
 import { formatDate } from '../../src/message/date-time.ts';
-import { failureReport } from '../../src/message/dsn.ts';
+import { type DsnFacts, deliveryReport } from '../../src/message/dsn.ts';
 import { formatHeader, parseHeader } from '../../src/message/header.ts';
 import { HeaderCutter } from '../../src/message/header-cutter.ts';
 import { outgoingHeader } from '../../src/message/outgoing.ts';
@@ -95,9 +95,10 @@ test('long lists are folded between addresses, so that no line grows without end
 });
 
 const OWN = 'own@tox';
-function outgoing(header: string) {
+function outgoing(header: string, relayed = false) {
   const { bytes, messageId } = outgoingHeader(parseHeader(Buffer.from(header)), {
     own: OWN,
+    relayed,
     canonical: (address) =>
       (({ 'mum@tox': OWN, 'anna@tox': 'ANNA@tox', 'a@b.c': 'ANNA@tox' }) as Record<string, string>)[address],
     messageId: () => '<new@tox>',
@@ -154,43 +155,73 @@ test('dates are those of RFC 5322, in UTC', () => {
   assert.equal(formatDate(Date.UTC(2026, 1, 3, 4, 5, 6)), 'Tue, 3 Feb 2026 04:05:06 +0000');
 });
 
-test('a failure notice has the three parts of RFC 6522, names the recipient, and cannot be broken by its texts', () => {
-  const { bytes, messageId } = failureReport({
-    to: 'mum@tox',
-    recipient: 'anna@tox\r\nX-Bad: 1',
-    status: { reply: 550, enhanced: '5.1.1', text: 'no\r\nX-Bad: 2' },
-    messageId: '<m@x>',
-    queuedAt: 0,
-    now: 1_000,
-    header: Buffer.from('Subject: hi\r\nMessage-ID: <m@x>\r\n'),
-  });
-  const text = Buffer.from(bytes).toString();
+const FACTS: DsnFacts = {
+  action: 'failed',
+  to: 'mum@tox',
+  recipient: 'anna@tox',
+  status: { reply: 550, enhanced: '5.1.1', text: 'no' },
+  messageId: '<m@x>',
+  envelopeId: undefined,
+  originalRecipient: undefined,
+  queuedAt: 0,
+  now: 1_000,
+  expiresAt: 86_400_000,
+};
+
+/** The notice as text and its parts, the last of which is what follows the end. */
+function notice(facts: Partial<DsnFacts>, returned?: string): { text: string; parts: string[]; messageId: string } {
+  const given = returned === undefined ? undefined : ({ what: 'header', eightBit: false } as const);
+  const { before, after, messageId } = deliveryReport({ ...FACTS, ...facts }, given);
+  const text = before.toString() + (returned ?? '') + after.toString();
+  const parts = text.split(`--${/boundary="(.+)"/.exec(text)![1]!}`).slice(1);
+  return { text, parts, messageId };
+}
+
+test('a failure notice is a multipart/report with the reason, the recipient and the header', () => {
+  const header = 'Subject: hi\r\nMessage-ID: <m@x>\r\n';
+  const { text, parts, messageId } = notice(
+    { recipient: 'anna@tox\r\nX-Bad: 1', status: { reply: 550, enhanced: '5.1.1', text: 'no\r\nX-Bad: 2' } },
+    header,
+  );
   assert.doesNotMatch(text, /^X-Bad/m);
   assert.doesNotMatch(text, /(?<!\r)\n/);
   assert.match(text, /^Content-Type: multipart\/report; report-type=delivery-status;\r\n\tboundary="(.+)"\r$/m);
-  const boundary = /boundary="(.+)"/.exec(text)![1]!;
-  const parts = text.split(`--${boundary}`).slice(1);
   assert.equal(parts.length, 4);
   assert.match(parts[1]!, /^Content-Type: message\/delivery-status\r$/m);
   assert.match(parts[1]!, /\r\n\r\nReporting-MTA: .*\r\n(.*\r\n)*\r\nFinal-Recipient: rfc822; anna@tox/);
   assert.match(parts[1]!, /^Action: failed\r\nStatus: 5\.1\.1\r$/m);
-  assert.match(parts[2]!, /text\/rfc822-headers[\s\S]*Subject: hi\r\n/);
+  assert.ok(
+    parts[2]!.endsWith(`\r\nContent-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 7bit\r\n\r\n${header}\r\n`),
+  );
   assert.equal(parts[3], '--\r\n');
   assert.match(text, new RegExp(`^Message-ID: ${messageId}\r$`, 'm'));
 });
 
-test('a notice about an address beyond ASCII uses the forms of RFC 6533', () => {
-  const { bytes } = failureReport({
-    to: 'mum@tox',
-    recipient: 'änne@tox',
-    status: { reply: 550, enhanced: '5.1.1', text: 'no' },
-    messageId: '<m@x>',
-    queuedAt: 0,
-    now: 0,
-    header: undefined,
+test('a notice repeats what the sender marked the mail with, decoded, and says until when it is tried', () => {
+  const status = { reply: 450, enhanced: '4.4.1', text: 'offline' } as const;
+  const { text, parts } = notice({
+    ...{ action: 'delayed', status },
+    envelopeId: 'QQ+2B314+0D+0AX-Bad:',
+    originalRecipient: 'rfc822;anna+2Bx@example.org',
   });
-  const text = Buffer.from(bytes).toString();
+  assert.equal(parts.length, 3);
+  assert.match(parts[1]!, /\r\n\r\nOriginal-Envelope-Id: QQ\+314 X-Bad:\r\nReporting-MTA: /);
+  assert.match(parts[1]!, /\r\n\r\nOriginal-Recipient: rfc822; anna\+x@example\.org\r\nFinal-Recipient: /);
+  assert.match(parts[1]!, /^Action: delayed\r\nStatus: 4\.4\.1\r$/m);
+  assert.match(parts[1]!, /^Will-Retry-Until: Fri, 2 Jan 1970 00:00:00 \+0000\r$/m);
+  assert.match(text, /^Subject: Not delivered yet: /m);
+});
+
+test('a notice about an address beyond ASCII uses the forms of RFC 6533', () => {
+  const { text } = notice({ recipient: 'änne@tox' });
   assert.match(text, /^Final-Recipient: utf-8; änne@tox\r$/m);
   assert.match(text, /message\/global-delivery-status/);
   assert.match(text, /^Subject: [\x20-\x7e]+\r$/m);
+});
+
+test('mail of another mail server keeps the number of its hops, and nothing else of them', () => {
+  const header = 'Received: from a (10.1.2.3)\r\n by b; x\r\nReceived: by c\r\nSubject: s\r\n';
+  assert.equal(outgoing(header, true).text.match(/^Received: by tox; now\r$/gm)?.length, 2);
+  assert.doesNotMatch(outgoing(header, true).text, /10\.1\.2\.3/);
+  assert.doesNotMatch(outgoing(header).text, /Received/);
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type FileSystem, realFiles } from '../../src/base/files.ts';
 import { silentLogger } from '../../src/base/log.ts';
+import type { Notify } from '../../src/queue/notify.ts';
 import { localLane, Queue, toxLane } from '../../src/queue/queue.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { ScriptedTarget } from '../../src/testing/scripted-target.ts';
@@ -19,6 +20,8 @@ export class Bench {
   tox = new ScriptedTarget();
   local = new ScriptedTarget();
   files: FileSystem = realFiles;
+  /** What the sender wants to hear; undefined: nothing was said, and so also of delays. */
+  notify: readonly Notify[] | undefined = ['FAILURE'];
   db!: Database;
   queue!: Queue;
 
@@ -45,6 +48,7 @@ export class Bench {
       spool: this.spool,
       tox: this.tox,
       local: this.local,
+      noticeAddress: (account) => `${account}@tox`,
       ownAddress: (account) => `${account}-own@tox`,
     });
   }
@@ -65,7 +69,12 @@ export class Bench {
         messageId: '<1@x>',
         sender: 'mum@tox',
         body: content,
-        recipients: lanes.map((lane) => ({ address: `${lane.slice(0, 9)}@tox`, lane, tag: undefined })),
+        recipients: lanes.map((lane) => ({
+          address: `${lane.slice(0, 9)}@tox`,
+          lane,
+          tag: undefined,
+          notify: this.notify,
+        })),
       });
       writer.release();
       return ids;

@@ -326,7 +326,10 @@ test('a mail of 64 KiB has no file, one of a byte more has; both are whole', asy
 
 test('mails of a version that kept all of them as files are delivered', async (t) => {
   const bench = new Bench(t);
-  bench.db.exec('DROP TABLE contents; ALTER TABLE mails DROP COLUMN inline; PRAGMA user_version = 2');
+  bench.db.exec(`DROP TABLE contents; DROP INDEX recipients_notice;
+    ALTER TABLE mails DROP COLUMN ret; ALTER TABLE mails DROP COLUMN envelope_id;
+    ALTER TABLE recipients DROP COLUMN notify; ALTER TABLE recipients DROP COLUMN original_recipient;
+    ALTER TABLE recipients DROP COLUMN notice_at; ALTER TABLE mails DROP COLUMN inline; PRAGMA user_version = 2`);
   writeFileSync(join(bench.spool, 'old'), 'old mail');
   bench.db.exec(`INSERT INTO mails VALUES (1, 'mum', '<1@x>', 'mum@tox', 'old', 8, x'00', 0, 9e15);
     INSERT INTO recipients (id, mail, account, lane, address, state) VALUES ('ab', 1, 'mum', '${A}', 'a@tox', 'waiting')`);

@@ -1,109 +1,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { createTransport } from 'nodemailer';
-import { systemScheduler } from '../../src/base/clock.ts';
-import { realFiles } from '../../src/base/files.ts';
-import { silentLogger } from '../../src/base/log.ts';
-import { hashPassword } from '../../src/base/password.ts';
 import { canonicalAddress } from '../../src/contacts/address.ts';
-import { Contacts } from '../../src/contacts/contacts.ts';
-import { Queue } from '../../src/queue/queue.ts';
-import { Accounts } from '../../src/store/accounts.ts';
-import { openDatabase } from '../../src/store/database.ts';
-import { SubmissionServer } from '../../src/submission/server.ts';
 import { failCommits } from '../../src/testing/failing-commits.ts';
-import { FailingFiles, systemError } from '../../src/testing/failing-files.ts';
-import { ScriptedTarget } from '../../src/testing/scripted-target.ts';
+import { systemError } from '../../src/testing/failing-files.ts';
 import { until } from '../../src/testing/virtual-scheduler.ts';
 import { ANNA_ID, MUM_ID, TOM_ID } from '../contacts/ids.ts';
-import { SmtpClient } from './smtp-client.ts';
+import { ANNA, bench, LIMIT, MUM, PASSWORD } from './bench.ts';
 
-const PASSWORD = 'right password';
-const HASH = hashPassword(PASSWORD);
-const LIMIT = 100_000;
 const SQLITE_FULL = 13;
-const ANNA = canonicalAddress(ANNA_ID);
-const MUM = canonicalAddress(MUM_ID);
-
-async function bench(t: TestContext) {
-  const folder = mkdtempSync(join(tmpdir(), 'toxmail-smtp-'));
-  const spool = join(folder, 'spool');
-  mkdirSync(spool);
-  const db = openDatabase(join(folder, 'toxmail.db'));
-  const accounts = new Accounts(db, systemScheduler);
-  const contacts = new Contacts(db, accounts, systemScheduler);
-  for (const [name, id] of [
-    ['mum', MUM_ID],
-    ['tom', TOM_ID],
-  ] as const) {
-    accounts.add(name, await HASH);
-    accounts.setToxId(name, id);
-  }
-  contacts.add({ account: 'mum', name: 'Anna', toxId: ANNA_ID, emails: ['anna@example.org'] });
-  const tox = new ScriptedTarget();
-  const files = new FailingFiles(realFiles);
-  const queue = new Queue({
-    db,
-    files,
-    scheduler: systemScheduler,
-    log: silentLogger,
-    spool,
-    tox,
-    local: new ScriptedTarget(),
-    ownAddress: (account) => canonicalAddress(accounts.get(account)!.toxId!),
-  });
-  await queue.start();
-  const server = new SubmissionServer({
-    accounts,
-    contacts,
-    queue,
-    clock: systemScheduler,
-    log: silentLogger,
-    sizeLimit: LIMIT,
-  });
-  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
-  const clients: SmtpClient[] = [];
-  t.after(async () => {
-    for (const client of clients) client.close();
-    await server.close();
-    await queue.stop();
-    db.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
-  return {
-    queue,
-    db,
-    files,
-    port,
-    close: () => server.close(),
-    removeAccount: (name: string) => accounts.remove(name),
-    connect(): SmtpClient {
-      const client = new SmtpClient(port);
-      clients.push(client);
-      return client;
-    },
-    async loggedIn(): Promise<SmtpClient> {
-      const client = this.connect();
-      assert.match(await client.logIn('mum', PASSWORD), /^235 2\.7\.0 /);
-      return client;
-    },
-    /** Files may come and go while one looks: their number. */
-    spoolCount: () => readdirSync(spool).length,
-    /** The mails that are kept, in the database or as files. */
-    kept: (): Buffer[] => [
-      ...db
-        .prepare('SELECT bytes FROM contents')
-        .all()
-        .map((row) => Buffer.from(row.bytes as Uint8Array)),
-      ...readdirSync(spool).map((name) => readFileSync(join(spool, name))),
-    ],
-  };
-}
 
 /** The one mail that is kept, cut. */
 function parts(mails: Buffer[]): { header: string; body: Buffer } {
@@ -119,6 +26,7 @@ test('the greeting names what is supported, and nothing that is not', async (t) 
   assert.deepEqual(lines.slice(1).sort(), [
     '8BITMIME',
     'AUTH PLAIN LOGIN',
+    'DSN',
     'ENHANCEDSTATUSCODES',
     'PIPELINING',
     `SIZE ${LIMIT}`,

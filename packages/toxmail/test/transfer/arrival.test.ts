@@ -18,6 +18,7 @@ function header(section: string, more: { nullSender?: boolean } = {}): string {
   const arrival = {
     sender: MUM,
     book,
+    final: true,
     deliveredTo: 'me+x@tox',
     nullSender: false,
     transferId: '0'.repeat(32),

@@ -10,7 +10,7 @@ import { Accounts } from '../../src/store/accounts.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import type { AddressBook, KnownAddress } from '../../src/transfer/arrival.ts';
 import { CreditPool } from '../../src/transfer/credit.ts';
-import { Inbox, type InboxDeps } from '../../src/transfer/inbox.ts';
+import { type HandOver, Inbox, type InboxDeps } from '../../src/transfer/inbox.ts';
 import { type Link, type LinkHandlers, noHandlers } from '../../src/transfer/link.ts';
 import { MailTransfer } from '../../src/transfer/mail-transfer.ts';
 import { Partials } from '../../src/transfer/partials.ts';
@@ -136,6 +136,8 @@ export class Station {
   maildir!: Maildir;
   maxSize = 50_000_000;
   admit: InboxDeps['admit'];
+  /** A mail server instead of the Maildir. */
+  handOver: HandOver | undefined;
   ready = 0;
   /** Contacts that were removed. */
   readonly strangers = new Set<string>();
@@ -156,6 +158,7 @@ export class Station {
     const inbox = new Inbox({
       account: 'me',
       maildir: this.maildir,
+      handOver: this.handOver,
       partials: new Partials(this.files, join(this.folder, 'partial'), this.scheduler),
       seen: new SeenTransfers(this.#db, 'me', this.scheduler),
       book: { ...book, contact: (key) => (this.strangers.has(key) ? undefined : book.contact(key)) },

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { SMTPServer } from 'smtp-server';
+import { MailServer, type MailServerAddress, parseMailServer } from '../../src/delivery/mail-server.ts';
+import { MailError } from '../../src/smtp/mail-error.ts';
+import { ALICE, BOB, bodyOf, mailOf, never, Station, Wire } from '../transfer/pair.ts';
+
+interface Taken {
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly bytes: Buffer;
+}
+
+/** A mail server that really speaks LMTP or SMTP; its answers are the test's. */
+async function mailServer(t: TestContext, { lmtp = true, path }: { lmtp?: boolean; path?: string } = {}) {
+  const refused = (reply: string): Error =>
+    Object.assign(new Error(reply.slice(4)), { responseCode: Number(reply.slice(0, 3)) });
+  const fake = {
+    taken: [] as Taken[],
+    connections: 0,
+    /** Bytes of mail that came, also of mails that were never whole. */
+    received: 0,
+    rcpt: undefined as string | undefined,
+    data: undefined as string | undefined,
+    /** Breaks the connection after so many bytes of the mail. */
+    breakAt: Number.POSITIVE_INFINITY,
+    address: undefined as unknown as MailServerAddress,
+    close: (): Promise<void> => new Promise((resolve) => server.close(() => resolve())),
+  };
+  const server = new SMTPServer({
+    ...{ lmtp, authOptional: true, disabledCommands: ['AUTH', 'STARTTLS'], logger: false, closeTimeout: 1 },
+    onConnect: (_session, done) => {
+      fake.connections++;
+      done();
+    },
+    onRcptTo: (_address, _session, done) => done(fake.rcpt === undefined ? null : refused(fake.rcpt)),
+    onData: (stream, session, done) => {
+      const chunks: Buffer[] = [];
+      stream.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        fake.received += chunk.length;
+        if (fake.received >= fake.breakAt) for (const connection of server.connections) connection._socket.destroy();
+      });
+      stream.on('end', () => {
+        if (fake.data !== undefined) return done(refused(fake.data));
+        const { mailFrom, rcptTo } = session.envelope;
+        const from = mailFrom ? mailFrom.address : '';
+        fake.taken.push({ from, to: rcptTo.map(({ address }) => address), bytes: Buffer.concat(chunks) });
+        done();
+      });
+    },
+  });
+  server.on('error', () => {});
+  await new Promise<void>((resolve) => (path ? server.listen(path, resolve) : server.listen(0, '127.0.0.1', resolve)));
+  t.after(() => fake.close());
+  fake.address = path
+    ? { protocol: 'lmtp', path }
+    : { protocol: lmtp ? 'lmtp' : 'smtp', host: '127.0.0.1', port: (server.server.address() as AddressInfo).port };
+  return fake;
+}
+
+function client(server: MailServerAddress): MailServer {
+  return new MailServer({ server, recipient: 'anna@example.org', senderAddress: (key) => `${key.toLowerCase()}@tox` });
+}
+
+/** Resolves with the refusal, if there is one. */
+async function handOver(server: MailServerAddress, mail: Buffer, piece = 100_000): Promise<MailError | undefined> {
+  const writer = client(server).create({ sender: ALICE, size: mail.length });
+  try {
+    for (let at = 0; at < mail.length; at += piece) await writer.append(mail.subarray(at, at + piece));
+    await writer.commit();
+    return undefined;
+  } catch (error) {
+    await writer.abort();
+    assert.ok(error instanceof MailError, String(error));
+    return error;
+  }
+}
+
+test('a mail is handed over byte for byte, by LMTP, by SMTP and through a socket file', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'toxmail-lmtp-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const mail = Buffer.from(`Subject: x\r\n\r\n.\r\n..dots\r\nümläut\r\n${'0123456789\r\n'.repeat(100_000)}.`);
+  for (const options of [{}, { lmtp: false }, { path: join(folder, 'lmtp') }]) {
+    const server = await mailServer(t, options);
+    assert.equal(await handOver(server.address, mail), undefined);
+    assert.equal(server.taken.length, 1);
+    const [{ from, to, bytes }] = server.taken as [Taken];
+    assert.deepEqual([from, to], [`${ALICE.toLowerCase()}@tox`, ['anna@example.org']]);
+    assert.ok(bytes.equals(Buffer.concat([mail, Buffer.from('\r\n')])));
+  }
+});
+
+test('what the mail server says of a mail is what its sender hears; its own trouble is for now', async (t) => {
+  const server = await mailServer(t);
+  for (const [where, reply, enhanced] of [
+    ['rcpt', '550 5.1.1 <anna@example.org>: unknown user', '5.1.1'],
+    ['rcpt', '450 4.2.0 greylisted', '4.2.0'],
+    ['rcpt', '550 no', '5.0.0'],
+    ['rcpt', '452 5.2.2 full', '4.0.0'],
+    ['data', '452 4.2.2 Quota exceeded', '4.2.2'],
+    ['data', '552 5.2.2 Quota exceeded for good', '5.2.2'],
+  ] as const) {
+    server.rcpt = where === 'rcpt' ? reply : undefined;
+    server.data = where === 'data' ? reply : undefined;
+    const refusal = await handOver(server.address, mailOf(300_000));
+    assert.equal(refusal?.status.enhanced, enhanced, reply);
+    assert.equal(refusal?.status.reply, Number(reply.slice(0, 3)));
+  }
+  server.rcpt = undefined;
+  server.data = undefined;
+  server.breakAt = 100_000;
+  assert.equal((await handOver(server.address, mailOf(300_000)))?.status.enhanced, '4.4.1');
+  await server.close();
+  assert.equal((await handOver(server.address, mailOf(300_000)))?.status.enhanced, '4.4.1');
+  assert.equal((await handOver({ protocol: 'lmtp', path: '/nowhere' }, mailOf(10)))?.status.enhanced, '4.4.1');
+  assert.deepEqual(server.taken, []);
+});
+
+test('a mail that cannot be read to its end never counts as a whole one', async (t) => {
+  const server = await mailServer(t);
+  const writer = client(server.address).create({ sender: undefined, size: 1_000_000 });
+  await writer.append(Buffer.from('Subject: half\r\n\r\nhalf'.padEnd(200_000, '.')));
+  await writer.abort();
+  assert.equal(await handOver(server.address, mailOf(100)), undefined);
+  assert.deepEqual(
+    server.taken.map(({ bytes }) => bytes.includes('half')),
+    [false],
+  );
+});
+
+for (const size of [2_000, 2_000_000]) {
+  test(`a mail of ${size} bytes is acknowledged when the mail server has it, and never handed over twice`, async (t) => {
+    const server = await mailServer(t);
+    const wire = new Wire();
+    const alice = new Station(wire.ends.alice);
+    const bob = new Station(wire.ends.bob);
+    t.after(() => {
+      alice.remove();
+      bob.remove();
+    });
+    bob.handOver = client(server.address);
+    await Promise.all([alice.start(), bob.start()]);
+    wire.connect();
+    const mail = mailOf(size);
+    const job = alice.job(BOB, mail);
+    server.rcpt = '451 4.3.0 not now';
+    let sent = 0;
+    const first = await alice.transfer.deliver(job, () => {}, never);
+    assert.equal(first.kind === 'failed' && first.status.enhanced, '4.3.0');
+    server.rcpt = undefined;
+    wire.onPacket = (from, data) => {
+      if (from === ALICE) sent += data.length;
+    };
+    for (let i = 0; i < 2; i++)
+      assert.deepEqual(await alice.transfer.deliver(job, () => {}, never), { kind: 'delivered' });
+    if (size > 1_000_000) assert.ok(sent < size / 2, 'a large mail that waits for the mail server travels once');
+    assert.equal(server.taken.length, 1);
+    const { bytes } = server.taken[0]!;
+    assert.ok(bodyOf(bytes).subarray(0, bodyOf(mail).length).equals(bodyOf(mail)));
+    assert.doesNotMatch(bytes.toString('latin1'), /^(Return-Path|Delivered-To):/m);
+    assert.deepEqual(bob.mails(), []);
+    await Promise.all([alice.stop(), bob.stop()]);
+  });
+}
+
+test('addresses of mail servers are read, and nothing else is one', () => {
+  assert.deepEqual(parseMailServer('lmtp://[::1]:24'), { protocol: 'lmtp', host: '::1', port: 24 });
+  assert.deepEqual(parseMailServer('smtp://mail.example'), { protocol: 'smtp', host: 'mail.example', port: 25 });
+  assert.deepEqual(parseMailServer('lmtp+unix:/run/lmtp'), { protocol: 'lmtp', path: '/run/lmtp' });
+  assert.deepEqual(parseMailServer('lmtp+unix:///run/lmtp'), { protocol: 'lmtp', path: '/run/lmtp' });
+  for (const bad of [
+    '',
+    'lmtp://host',
+    'smtp://',
+    'smtp://h:0',
+    'smtp://h:65536',
+    'http://h:1',
+    'smtp://u@h:1',
+    'lmtp+unix:x',
+  ])
+    assert.equal(parseMailServer(bad), undefined, bad);
+});
