@@ -19,6 +19,7 @@ export async function netlabMissing(): Promise<string | false> {
   try {
     await run('nft', ['--version']);
     await run('gcc', ['--version']);
+    await run('curl', ['--version']);
     await access('/dev/net/tun', constants.R_OK | constants.W_OK);
     await removeLeftBehind();
     await using probe = await Namespace.create();
