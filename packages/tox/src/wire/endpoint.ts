@@ -1,3 +1,5 @@
+import type { HostPort } from '../core/machine.ts';
+
 /**
  * An IP address and a port as one comparable string: `192.0.2.1:33445`, `[2001:db8::1]:33445`.
  * Canonical (IPv6 compressed and lower case, IPv4-mapped written as IPv4), so equal strings are
@@ -10,6 +12,19 @@ export function endpoint(address: string, port: number): Endpoint | undefined {
   if (!Number.isInteger(port) || port < 1 || port > 65535) return undefined;
   const ip = parseIp4(address) ?? parseIp6(address);
   return ip && endpointFromBytes(ip, port);
+}
+
+/**
+ * A host name and a port, for a proxy to resolve; a numeric address gives an `Endpoint`, so that each
+ * place has one form. Undefined for what is no host name (RFC 1123 §2.1, and `_`) or port.
+ */
+export function hostPort(host: string, port: number): Endpoint | HostPort | undefined {
+  const numeric = endpoint(host, port);
+  if (numeric || !Number.isInteger(port) || port < 1 || port > 65_535) return numeric;
+  const name = host.toLowerCase();
+  return /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,126}$/.test(name) && name.length <= 253
+    ? (`${name}:${port}` as HostPort)
+    : undefined;
 }
 
 /** 4 or 16 address bytes. Undefined for another length or port 0. */
