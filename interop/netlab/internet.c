@@ -4,7 +4,9 @@
 // Reads commands as lines on stdin, answers each with one line: "ok", "ok TEXT" or "error TEXT".
 //   line NAMESPACE DEVICE            makes a TUN device there; the answer is the line's number, from 0 up
 //   address LINE A.B.C.D             packets to that address go to the line, and to no other any more
-//   set LINE DELAY_US LOSS_PPM KBIT  for each direction; KBIT 0 is unlimited; LOSS_PPM 1000000 is a cut line
+//   set LINE DELAY_US LOSS_PPM KBIT REPLAY_PPM
+//       for each direction; KBIT 0 is unlimited; LOSS_PPM 1000000 is a cut line; REPLAY_PPM of the packets that arrive
+//       come once more, REPLAY_NS later
 //   flows                            all packets so far, for each pair: "FROM TO tcp|udp PACKETS BYTES;" ...
 // End of input ends the program, and with it all its devices.
 
@@ -32,6 +34,7 @@ enum {
     MAX_PACKET = 2048,
     MAX_IN_FLIGHT = 1 << 16,
     MAX_QUEUE_NS = 200000000,   // what a line with a rate holds back before it drops, as a home router does
+    REPLAY_NS = 1500000000,     // while a session lives, when all around the packet has moved on
     STDIN_TAG = MAX_LINES,
 };
 
@@ -44,6 +47,7 @@ typedef struct Line {
     int64_t delay_ns;
     uint32_t loss_ppm;
     uint32_t kbit;
+    uint32_t replay_ppm;
     Direction up, down;
 } Line;
 
@@ -167,10 +171,15 @@ static void count(uint32_t from, uint32_t to, uint8_t protocol, size_t size)
 
 // ---------------------------------------------------------------- a packet through two lines
 
+static bool chance(uint32_t ppm)
+{
+    return ppm > 0 && (uint32_t)(drand48() * 1e6) < ppm;
+}
+
 // When a packet that comes at `at` has left the line, or -1 if it is lost.
 static int64_t pass(const Line *line, Direction *direction, int64_t at, size_t size)
 {
-    if (line->loss_ppm > 0 && (uint32_t)(drand48() * 1e6) < line->loss_ppm) {
+    if (chance(line->loss_ppm)) {
         return -1;
     }
 
@@ -185,6 +194,21 @@ static int64_t pass(const Line *line, Direction *direction, int64_t at, size_t s
     }
 
     return at + line->delay_ns;
+}
+
+static void send_later(int64_t due, const Line *to, const uint8_t *data, size_t size)
+{
+    if (in_flight == MAX_IN_FLIGHT) {
+        return;
+    }
+
+    Packet *packet = malloc(sizeof(Packet) + size);
+    packet->due = due;
+    packet->order = order++;
+    packet->line = (uint16_t)(to - lines);
+    packet->size = (uint16_t)size;
+    memcpy(packet->data, data, size);
+    put(packet);
 }
 
 static void receive(Line *from, int64_t now)
@@ -212,7 +236,7 @@ static void receive(Line *from, int64_t now)
         count(source, target, data[9], (size_t)size);
         int slot = address_slot(target);
 
-        if (addresses[slot].address == 0 || in_flight == MAX_IN_FLIGHT) {
+        if (addresses[slot].address == 0) {
             continue;
         }
 
@@ -227,13 +251,11 @@ static void receive(Line *from, int64_t now)
             continue;
         }
 
-        Packet *packet = malloc(sizeof(Packet) + (size_t)size);
-        packet->due = due;
-        packet->order = order++;
-        packet->line = (uint16_t)(to - lines);
-        packet->size = (uint16_t)size;
-        memcpy(packet->data, data, (size_t)size);
-        put(packet);
+        send_later(due, to, data, (size_t)size);
+
+        if (chance(from->replay_ppm) || chance(to->replay_ppm)) {
+            send_later(due + REPLAY_NS, to, data, (size_t)size);
+        }
     }
 }
 
@@ -306,17 +328,18 @@ static void execute(char *text)
     char first[256], second[64];
     int line;
     long delay_us;
-    unsigned loss, kbit;
+    unsigned loss, kbit, replay;
 
     if (sscanf(text, "line %255s %15s", first, second) == 2) {
         command_line(first, second);
     } else if (sscanf(text, "address %d %63s", &line, second) == 2 && line >= 0 && line < line_count) {
         command_address(line, second);
-    } else if (sscanf(text, "set %d %ld %u %u", &line, &delay_us, &loss, &kbit) == 4 && line >= 0
+    } else if (sscanf(text, "set %d %ld %u %u %u", &line, &delay_us, &loss, &kbit, &replay) == 5 && line >= 0
                && line < line_count) {
         lines[line].delay_ns = delay_us * 1000;
         lines[line].loss_ppm = loss;
         lines[line].kbit = kbit;
+        lines[line].replay_ppm = replay;
         printf("ok\n");
     } else if (strcmp(text, "flows") == 0) {
         command_flows();

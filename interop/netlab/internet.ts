@@ -11,6 +11,8 @@ export interface LineQuality {
   loss?: number;
   /** Absent: unlimited. */
   kbit?: number;
+  /** 0..1: packets that are delivered twice, the second time 1.5 s later. */
+  replay?: number;
 }
 
 /** Packets from one public address to another. */
@@ -91,7 +93,8 @@ export class Line {
     await this.#ask(`address ${this.#number} ${address}`);
   }
 
-  async set({ delayMs = 0, loss = 0, kbit = 0 }: LineQuality): Promise<void> {
-    await this.#ask(`set ${this.#number} ${Math.round(delayMs * 1000)} ${Math.round(loss * 1e6)} ${kbit}`);
+  async set({ delayMs = 0, loss = 0, kbit = 0, replay = 0 }: LineQuality): Promise<void> {
+    const numbers = [delayMs * 1000, loss * 1e6, kbit, replay * 1e6].map(Math.round);
+    await this.#ask(`set ${this.#number} ${numbers.join(' ')}`);
   }
 }

@@ -202,6 +202,13 @@ export class Host implements AsyncDisposable {
     this.address = this.publicAddress = address;
   }
 
+  /** More addresses to send from; answers to them go nowhere. */
+  async addAddresses(count: number): Promise<string[]> {
+    const addresses = Array.from({ length: count }, (_, n) => `30.${n >> 8}.${n & 255}.1`);
+    await this.#parts.namespace.ip(addresses.map((address) => `addr add ${address}/32 dev lo`).join('\n'));
+    return addresses;
+  }
+
   /** Delay, loss and rate of the line to the internet, shared by all behind the same router. */
   async setLine(quality: LineQuality): Promise<void> {
     await this.#parts.line.set({ delayMs: DEFAULT_DELAY_MS, ...quality });

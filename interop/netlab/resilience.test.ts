@@ -1,23 +1,16 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../packages/toxmail/test/daemon/processes.ts';
 import { type Host, Lab, netlabMissing } from './lab.ts';
 import { BootstrapNode, introduce, MailDaemon } from './mail-daemon.ts';
 import { bodyOf, mailOf } from './mails.ts';
+import { cpuSeconds } from './processes.ts';
 
 const skip = await netlabMissing();
 const LARGE = 25_000_000;
 /** So that a large mail takes long enough to be interrupted. */
 const KBIT = 50_000;
-
-/** Seconds of CPU that a process has used, in user and kernel. */
-async function cpuSeconds(pid: number): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ');
-  const TICKS_PER_SECOND = 100;
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
 
 async function pair(lab: Lab, home: Host, away: Host) {
   const stack = new AsyncDisposableStack();
