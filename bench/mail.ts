@@ -162,7 +162,7 @@ async function start(name: string, bootstrap: string): Promise<Daemon> {
   });
   await once(made, 'close');
   const { password, address } = JSON.parse(json);
-  const arguments_ = ['run', '--data', data, ...ports, '--bootstrap', bootstrap, '--log-level', 'warn'];
+  const arguments_ = ['run', '--data', data, ...ports, '--bootstrap', bootstrap, '--no-lan', '--log-level', 'warn'];
   const child = spawn(process.execPath, [...flags, BIN, ...arguments_], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout!, 'data');
   child.stdout!.resume();

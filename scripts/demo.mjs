@@ -44,7 +44,15 @@ async function demo() {
   console.log('Toxmail demo: two people on one machine, each with a daemon of their own.\n');
 
   const node = await step('a bootstrap node starts', async () => {
-    const child = await launch(['bootstrap', '--data', join(folder, 'bootstrap'), '--udp-port', '0']);
+    const child = await launch([
+      'bootstrap',
+      '--data',
+      join(folder, 'bootstrap'),
+      '--udp-port',
+      '0',
+      '--bootstrap',
+      'none',
+    ]);
     return { value: child.lines[0].replace(/^.*(:\d+:[0-9A-F]{64})$/, '127.0.0.1$1'), note: 'knows nobody' };
   });
 
@@ -147,7 +155,7 @@ async function person(name, node) {
   const { password, address } = await toxmail({ data }, ['account', 'add', name]);
   await launch([
     ...['run', '--data', data, '--smtp-port', '0', '--pop3-port', '0', '--udp-port', '0'],
-    ...['--bootstrap', node, '--log-level', 'warn'],
+    ...['--bootstrap', node, '--no-lan', '--log-level', 'warn'],
   ]);
   const { listeners } = await toxmail({ data }, ['status']);
   const value = { name, data, password, address, smtp: listeners.smtp, pop3: listeners.pop3 };

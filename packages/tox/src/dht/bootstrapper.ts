@@ -5,7 +5,7 @@ import type { NodeInfo } from '../wire/packed-node.ts';
 /** Nodes asked per round. */
 const ROUND_SIZE = 8;
 /** Remembered nodes; the oldest goes first. */
-const CAPACITY = 64;
+const CAPACITY = 96;
 /** First pause between rounds, ms; grows after each pass through all nodes. */
 const FIRST_PAUSE = 500;
 const PAUSE_GROWTH = 1.5;
@@ -17,7 +17,7 @@ const JITTER = 0.25;
 /**
  * Whom to ask while we know nobody, and when. Goes on until one of the nodes has answered, also if
  * neighbours on the LAN were found meanwhile: they may be as cut off as we are.
- * BOUNDED: 64 nodes.
+ * BOUNDED: 96 nodes.
  */
 export class Bootstrapper {
   readonly #env: Env;

@@ -1,6 +1,5 @@
-import { lookup } from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
-import type { Env, Mono } from '../core/env.ts';
+import { type Env, type Mono, randomInt } from '../core/env.ts';
 import { ToxError } from '../core/errors.ts';
 import { fromHex, KEY_SIZE, type PublicKey, type SecretKey, toHex } from '../crypto/keys.ts';
 import type { FileNumber, ToxEvent, UserStatus } from '../messenger/events.ts';
@@ -13,6 +12,7 @@ import { readToxSave } from '../state/tox-save.ts';
 import { newProfile as newToxProfile, Tox } from '../tox.ts';
 import { endpoint } from '../wire/endpoint.ts';
 import { Driver } from './drive.ts';
+import { HostNames } from './host-names.ts';
 import { localAddresses, NetworkWatch } from './interfaces.ts';
 import { systemEnv } from './system-env.ts';
 import { TcpStreams } from './tcp.ts';
@@ -36,7 +36,7 @@ export interface ToxNodeOptions {
   /** Opens an encrypted profile. */
   readonly passphrase?: string | undefined;
   readonly udp?: UdpOptions | undefined;
-  /** Nodes to enter the network by. */
+  /** Nodes to enter the network by; asked in random order, after those that the profile remembers. */
   readonly bootstrap?: readonly BootstrapNode[] | undefined;
   /** Only for nodes that others bootstrap from: 32 bytes, kept over restarts. */
   readonly dhtSecretKey?: Uint8Array | undefined;
@@ -89,6 +89,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   readonly #listener: TcpListener | undefined;
   readonly #driver: Driver<ToxEvent>;
   readonly #watch: NetworkWatch;
+  readonly #names: HostNames;
   readonly #hex = new WeakMap<PublicKey, PublicKeyHex>();
   #closing: Promise<void> | undefined;
 
@@ -105,6 +106,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     this.udpPort = socket.port;
     this.#driver = new Driver(tox, { datagrams: socket, streams: this.#streams }, (event) => this.#dispatch(event));
     if (listener) listener.onSocket = (incoming) => this.#streams.adopt(incoming);
+    this.#names = new HostNames((host) => env.log('bootstrap.unknown-host', { host }));
     this.#watch = new NetworkWatch((addresses) => this.#onNetwork(addresses.length > 0));
     if (localAddresses().length > 0) this.#driver.poke((now) => tox.networkChanged(now));
   }
@@ -138,7 +140,8 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     }
     const node = new ToxNode(env, tox, socket, listener);
     try {
-      for (const { host, port, publicKey } of options.bootstrap ?? []) node.bootstrap(host, port, publicKey);
+      for (const { host, port, publicKey } of shuffled(env, options.bootstrap ?? []))
+        node.bootstrap(host, port, publicKey);
     } catch (error) {
       await node.close();
       throw error;
@@ -162,7 +165,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
 
   /**
    * A node to enter the network by. `host` may be a name; one that cannot be resolved is logged and
-   * left. Throws `bad-argument` for a wrong key or port.
+   * tried again later. Throws `bad-argument` for a wrong key or port.
    */
   bootstrap(host: string, port: number, publicKey: PublicKeyHex): void {
     const key = parseKey(publicKey);
@@ -170,7 +173,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     this.#check();
     const numeric = endpoint(host, port);
     if (numeric) this.#driver.poke((now) => this.#tox.bootstrap(now, { publicKey: key, endpoint: numeric }));
-    else void this.#bootstrapByName(host, port, key);
+    else this.#names.resolve(host, (addresses) => this.#bootstrapAt(addresses, port, key));
   }
 
   get connection(): 'udp' | 'none' {
@@ -331,23 +334,22 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     this.#driver.poke((now) => this.#tox.close(now));
     this.#driver.stop();
     this.#watch.stop();
+    this.#names.close();
     await Promise.all([this.#socket.close(), this.#listener?.close(), this.#streams.close()]);
   }
 
-  async #bootstrapByName(host: string, port: number, publicKey: PublicKey): Promise<void> {
-    try {
-      for (const { address } of await lookup(host, { all: true })) {
-        const at = endpoint(address, port);
-        if (at && !this.#closing) this.#driver.poke((now) => this.#tox.bootstrap(now, { publicKey, endpoint: at }));
-      }
-    } catch {
-      this.#env.log('bootstrap.unknown-host', { host });
+  #bootstrapAt(addresses: readonly string[], port: number, publicKey: PublicKey): void {
+    for (const address of addresses) {
+      const at = endpoint(address, port);
+      if (at) this.#driver.poke((now) => this.#tox.bootstrap(now, { publicKey, endpoint: at }));
     }
   }
 
   #onNetwork(up: boolean): void {
     this.#env.log('network.changed', { up });
-    if (up) this.#driver.poke((now) => this.#tox.networkChanged(now));
+    if (!up) return;
+    this.#names.retry();
+    this.#driver.poke((now) => this.#tox.networkChanged(now));
   }
 
   #check(): void {
@@ -384,6 +386,15 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
 
 function relayHost(udp: UdpOptions = {}): string | undefined {
   return udp.host ?? (udp.ipv6 === false ? '0.0.0.0' : undefined);
+}
+
+function shuffled<T>(env: Env, items: readonly T[]): T[] {
+  const out = [...items];
+  for (let i = out.length - 1; i > 0; i--) {
+    const j = randomInt(env, i + 1);
+    [out[i], out[j]] = [out[j]!, out[i]!];
+  }
+  return out;
 }
 
 function plainSave(save: Uint8Array, passphrase: string | undefined): Uint8Array {

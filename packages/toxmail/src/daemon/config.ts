@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIPv4, isIPv6 } from 'node:net';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { PUBLIC_NODES } from '@toxmail/tox/public-nodes';
 import { parse, TomlError } from 'smol-toml';
 import { errorCode } from '../base/files.ts';
 import { LOG_LEVELS, type LogLevel } from '../base/log.ts';
@@ -26,6 +27,8 @@ export interface Config {
   readonly udpPort: number | undefined;
   readonly bootstrap: readonly BootstrapNode[];
   readonly mailServer: MailServerSettings;
+  /** Whether nodes of the local network find each other by themselves. */
+  readonly lanDiscovery: boolean;
   readonly logLevel: LogLevel;
   readonly logJson: boolean;
   /** Names of options that were given and do nothing yet. */
@@ -89,8 +92,9 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
     pop3Port: port(given['pop3-port'], 'pop3-port') ?? 2110,
     listen,
     udpPort: port(given['udp-port'], 'udp-port'),
-    bootstrap: nodes(given.bootstrap),
     mailServer: mailServerSettings(given),
+    bootstrap: given.bootstrap === undefined ? publicNodes() : nodes(given.bootstrap),
+    lanDiscovery: !flag(given['no-lan'], 'no-lan'),
     logLevel: level(given['log-level']),
     logJson: flag(given['log-json'], 'log-json'),
     ignored,
@@ -119,14 +123,19 @@ export function port(value: unknown, name: string): number | undefined {
   throw new UserError(`${name} must be a port number from 0 (any free one) to 65535, not ${shown(value)}`);
 }
 
+/** A list of `HOST:PORT:KEY`, or `none`. */
 export function nodes(value: unknown): BootstrapNode[] {
-  if (value === undefined) return [];
   const lines = Array.isArray(value) ? value : [value];
+  if (lines.length === 1 && lines[0] === 'none') return [];
   return lines.map((line) => {
     const node = typeof line === 'string' ? parseBootstrapNode(line) : undefined;
     if (node) return node;
     throw new UserError(`bootstrap must be HOST:PORT:KEY with a key of 64 hexadecimal digits, not ${shown(line)}`);
   });
+}
+
+function publicNodes(): BootstrapNode[] {
+  return PUBLIC_NODES.flatMap(({ hosts, port, publicKey }) => hosts.map((host) => ({ host, port, publicKey })));
 }
 
 function isLoopback(address: string): boolean {

@@ -19,12 +19,13 @@ export function toxFactory(log: Logger): ToxFactory {
       }
     },
 
-    async start({ profile, udpPort, bootstrap }) {
+    async start({ profile, udpPort, bootstrap, lanDiscovery }) {
       try {
         const node = await ToxNode.create({
           save: profile,
           udp: { port: udpPort },
           bootstrap,
+          lanDiscovery,
           log: (id, fields) => log.debug(`tox.${id}`, fields),
         });
         return peerOf(node);

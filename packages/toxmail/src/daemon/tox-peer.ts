@@ -48,6 +48,7 @@ export interface ToxPeerOptions {
   /** 0: any free one. */
   readonly udpPort: number;
   readonly bootstrap: readonly BootstrapNode[];
+  readonly lanDiscovery: boolean;
 }
 
 /** Makes identities and nodes: tox-factory.ts. */

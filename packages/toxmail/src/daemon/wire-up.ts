@@ -78,7 +78,12 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       await account.prepare();
       await account.node.start(async (profile) => {
         for (const udpPort of ports.candidates()) {
-          const peer = await tox.start({ profile, udpPort, bootstrap: config.bootstrap });
+          const peer = await tox.start({
+            profile,
+            udpPort,
+            bootstrap: config.bootstrap,
+            lanDiscovery: config.lanDiscovery,
+          });
           if (peer) return peer;
         }
         throw new UserError('No UDP port is free for Tox. Choose another one with --udp-port, or 0 for any.');

@@ -24,7 +24,7 @@ const needsOlder = { skip: older ? false : 'no Node 20 to 23 on the PATH' };
 
 async function daemon(t: TestContext): Promise<{ launcher: ReturnType<typeof spawn>; pid: number }> {
   const data = mkdtempSync(join(tmpdir(), 'toxmail-launcher-'));
-  const launcher = spawn(older!, [BIN, 'bootstrap', '--data', data, '--udp-port', '0'], {
+  const launcher = spawn(older!, [BIN, 'bootstrap', '--data', data, '--udp-port', '0', '--bootstrap', 'none'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.after(() => {

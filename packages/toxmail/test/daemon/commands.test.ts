@@ -53,7 +53,9 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
     peerOnline: (_account, key) => heard.push(`online ${key}`),
     peerOffline: (_account, key) => heard.push(`offline ${key}`),
   });
-  await node.start(async (profile) => (await house.tox.start({ profile, udpPort: 0, bootstrap: [] }))!);
+  await node.start(
+    async (profile) => (await house.tox.start({ profile, udpPort: 0, bootstrap: [], lanDiscovery: false }))!,
+  );
   t.after(() => node.close());
   const parts: RunningParts = {
     listeners: { smtp: { host: '127.0.0.1', port: 2525 } },
@@ -142,7 +144,7 @@ test('what is added while stopped is asked at the next start', async (t) => {
   await run('contact add', { name: 'ann', address: toxId });
   await run('contact add', { name: 'bob', address: `${key}@tox` });
   const node = new AccountNode('me', folder, silentLogger, { peerOnline() {}, peerOffline() {} });
-  await node.start(async (profile) => (await tox.start({ profile, udpPort: 0, bootstrap: [] }))!);
+  await node.start(async (profile) => (await tox.start({ profile, udpPort: 0, bootstrap: [], lanDiscovery: false }))!);
   assert.deepEqual(tox.peers[0]!.requested, [toxId]);
   assert.deepEqual(tox.peers[0]!.accepted, [key]);
   await node.close();

@@ -40,9 +40,18 @@ const refusal = (act: () => unknown): string => {
 test('without settings the documented ports are used', () => {
   const config = configFrom({}, {});
   assert.deepEqual(
-    [config.smtpPort, config.pop3Port, config.listen, config.udpPort, config.bootstrap],
-    [2525, 2110, '127.0.0.1', undefined, []],
+    [config.smtpPort, config.pop3Port, config.listen, config.udpPort, config.lanDiscovery],
+    [2525, 2110, '127.0.0.1', undefined, true],
   );
+});
+
+test('without settings the public nodes are where Tox starts; naming any, or none, replaces them', () => {
+  assert.ok(configFrom({}, {}).bootstrap.length >= 10);
+  const named = configFrom({ bootstrap: [`a.example:1:${KEY}`] }, {}).bootstrap;
+  assert.deepEqual(named, [{ host: 'a.example', port: 1, publicKey: KEY.toUpperCase() }]);
+  assert.deepEqual(configFrom({ bootstrap: [] }, {}).bootstrap, []);
+  assert.deepEqual(configFrom({}, { bootstrap: ['none'] }).bootstrap, []);
+  assert.equal(configFrom({ 'no-lan': true }, {}).lanDiscovery, false);
 });
 
 test('a flag wins over the file', () => {

@@ -99,7 +99,16 @@ export interface Person {
 /** Two people whose daemons found each other by Tox ID alone, through a bootstrap node of their own. */
 export async function friends(t: Scope): Promise<{ ann: Person; bob: Person; bootstrap: string }> {
   const folder = scratch(t);
-  const { line } = await launch(t, 'bootstrap', '--data', join(folder, 'bootstrap'), '--udp-port', '0');
+  const { line } = await launch(
+    t,
+    'bootstrap',
+    '--data',
+    join(folder, 'bootstrap'),
+    '--udp-port',
+    '0',
+    '--bootstrap',
+    'none',
+  );
   const bootstrap = line.replace(/^.*(:\d+:[0-9A-F]{64})$/, '127.0.0.1$1');
   const [ann, bob] = await Promise.all([person(t, folder, 'ann', bootstrap), person(t, folder, 'bob', bootstrap)]);
   await json(ann.data, 'contact', 'add', 'bob', bob.address);
@@ -133,7 +142,7 @@ export async function run(
   bootstrap: string,
 ): Promise<Pick<Person, 'daemon' | 'smtp' | 'pop3'>> {
   const ports = ['--smtp-port', '0', '--pop3-port', '0', '--udp-port', '0'];
-  const { child } = await launch(t, 'run', '--data', data, ...ports, '--bootstrap', bootstrap);
+  const { child } = await launch(t, 'run', '--data', data, ...ports, '--bootstrap', bootstrap, '--no-lan');
   const { listeners } = await until('the daemon answers', () => ask(data, 'status'));
   return { daemon: child, smtp: listeners.smtp, pop3: listeners.pop3 };
 }

@@ -88,7 +88,8 @@ test('a port that is taken ends the start with its option named, whichever serve
     [busy, '0', '--smtp-port'],
     ['0', busy, '--pop3-port'],
   ] as const) {
-    const refused = await toxmail('run', '--data', data, '--udp-port', '0', '--smtp-port', smtp, '--pop3-port', pop3);
+    const ports = ['--udp-port', '0', '--smtp-port', smtp, '--pop3-port', pop3];
+    const refused = await toxmail('run', '--data', data, ...ports, '--bootstrap', 'none', '--no-lan');
     assert.equal(refused.status, 1);
     assert.equal(
       refused.stderr,
@@ -142,12 +143,12 @@ test('mail between two accounts of one daemon arrives without any network', asyn
 
 test('a bootstrap node keeps its key and answers status and node', async (t) => {
   const data = join(scratch(t), 'b');
-  const first = await launch(t, 'bootstrap', '--data', data, '--udp-port', '0');
+  const first = await launch(t, 'bootstrap', '--data', data, '--udp-port', '0', '--bootstrap', 'none');
   const [node] = await json(data, 'node');
   assert.equal(`${node.host}:${node.port}:${node.publicKey}`, first.line);
   assert.deepEqual((await json(data, 'status', '--wait', '5')).accounts, []);
   await stop(first.child, 'SIGTERM');
-  const again = await launch(t, 'bootstrap', '--data', data, '--udp-port', '0');
+  const again = await launch(t, 'bootstrap', '--data', data, '--udp-port', '0', '--bootstrap', 'none');
   assert.equal(again.line.slice(-64), first.line.slice(-64));
 });
 
