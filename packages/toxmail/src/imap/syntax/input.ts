@@ -8,7 +8,7 @@ export const ENDED = Symbol('ended');
 
 /**
  * Bytes of the client that nobody has taken yet, taken in lines and pieces. Copies are handed out, so that a reader may
- * keep them. Bounded by its user, who stops the connection when `size` grows (`onTaken`).
+ * keep them. Bounded by its user, who stops the connection when `size` grows and nobody waits (`onRoom`).
  */
 export class Input {
   #buffer: Buffer = Buffer.alloc(0);
@@ -18,16 +18,21 @@ export class Input {
   #scanned = 0;
   #ended = false;
   #wake: (() => void) | undefined;
-  readonly #onTaken: () => void;
+  readonly #onRoom: () => void;
 
-  /** `onTaken` is called when bytes were taken. */
-  constructor(onTaken: () => void = () => {}) {
-    this.#onTaken = onTaken;
+  /** `onRoom` is called when bytes were taken, and when a reader waits for more than there is. */
+  constructor(onRoom: () => void = () => {}) {
+    this.#onRoom = onRoom;
   }
 
   /** Octets that wait. */
   get size(): number {
     return this.#end - this.#start;
+  }
+
+  /** True: a reader waits for more than there is. */
+  get waiting(): boolean {
+    return this.#wake !== undefined;
   }
 
   receive(data: Uint8Array): void {
@@ -95,12 +100,14 @@ export class Input {
   #more(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
+      this.#onRoom();
     });
   }
 
   #wakeUp(): void {
-    this.#wake?.();
+    const wake = this.#wake;
     this.#wake = undefined;
+    wake?.();
   }
 
   #take(size: number): void {
@@ -111,7 +118,7 @@ export class Input {
       this.#end = 0;
       if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.alloc(0);
     }
-    this.#onTaken();
+    this.#onRoom();
   }
 
   #makeRoom(size: number): void {

@@ -47,6 +47,17 @@ export function spansOfUids(ranges: readonly NumberRange[], uids: Uint32Array): 
   return spans;
 }
 
+/** Ascending positions in as few pieces as there are. */
+export function spansOfPositions(positions: Iterable<number>): Span[] {
+  const spans: { from: number; to: number }[] = [];
+  for (const position of positions) {
+    const last = spans.at(-1);
+    if (last?.to === position) last.to++;
+    else spans.push({ from: position, to: position + 1 });
+  }
+  return spans;
+}
+
 /** The first position whose UID is not below `uid`. */
 export function lowerBound(uids: Uint32Array, uid: number): number {
   let low = 0;

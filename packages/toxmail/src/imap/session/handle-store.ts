@@ -1,0 +1,42 @@
+import type { StoreCommand } from '../command/store.ts';
+import { formatSet } from '../syntax/sequence-set.ts';
+import type { Context } from './context.ts';
+import { no } from './errors.ts';
+import { writeFlags, writeKeywords } from './updates.ts';
+
+/** RFC 9051 §6.4.6, RFC 7162 §3.1.3. */
+export async function handleStore(context: Context, command: StoreCommand): Promise<string> {
+  const view = context.writable;
+  const { folder } = view;
+  const { mode, flags, silent, uid: byUid, unchangedSince } = command;
+  if (unchangedSince !== undefined) context.condstore = true;
+  const uids = view.uidsOf(view.resolve(command.set, byUid));
+  const result = await folder.storeFlags(uids, {
+    mode,
+    flags,
+    by: view,
+    ...(unchangedSince !== undefined && { unchangedSince }),
+  });
+  writeKeywords(context);
+  const modified = new Set(result.modified);
+  if (!silent) {
+    view.told(uids);
+    for (const uid of uids) {
+      if (modified.has(uid)) continue;
+      writeFlags(context, view.numberOf(uid), uid, byUid || context.qresync);
+      await context.flushIfFull();
+    }
+  } else if (context.condstore) {
+    for (const uid of result.changed) {
+      const uidItem = byUid || context.qresync ? `UID ${uid} ` : '';
+      context.out.line(`* ${view.numberOf(uid)} FETCH (${uidItem}MODSEQ (${result.modSeq}))`);
+      await context.flushIfFull();
+    }
+  }
+  if (modified.size > 0) {
+    const numbers = byUid ? result.modified : result.modified.map((uid) => view.numberOf(uid));
+    return `[MODIFIED ${formatSet(numbers)}] Some mails were changed meanwhile`;
+  }
+  if (!byUid && uids.some((uid) => folder.indexOf(uid) < 0)) throw no('Some of the mails have gone', 'EXPUNGEISSUED');
+  return 'Done';
+}

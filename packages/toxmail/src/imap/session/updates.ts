@@ -1,0 +1,57 @@
+import { flagsAt, flagsLine, permanentFlagsLine } from '../response/flags.ts';
+import { formatSet } from '../syntax/sequence-set.ts';
+import type { Context } from './context.ts';
+
+/**
+ * Tells the client what others did to the selected folder: before each tagged answer, and during IDLE. Mails that have
+ * gone are told where `mayExpunge` (RFC 9051 §7.5.1: not while FETCH, STORE or SEARCH run with message numbers).
+ */
+export async function writeUpdates(context: Context, mayExpunge: boolean): Promise<void> {
+  const { view, out } = context;
+  if (!view?.stale || view.gone) return;
+  const moved = view.moveOn(mayExpunge);
+  if (moved && moved.gone.length > 0) await writeGone(context, moved.gone, moved.before);
+  if (moved && moved.added > 0) out.line(`* ${view.count} EXISTS`);
+  writeKeywords(context);
+  for (const uid of view.takeChanged()) {
+    const number = view.numberOf(uid);
+    if (number === 0) continue;
+    writeFlags(context, number, uid);
+    await context.flushIfFull();
+  }
+  if (moved && moved.added > 0 && !view.readOnly) await view.folder.takeNew();
+}
+
+/** RFC 9051 §7.3.5: new keywords are announced before a mail has them. */
+export function writeKeywords({ view, out }: Context): void {
+  if (!view || view.keywords === view.folder.keywords) return;
+  view.keywords = view.folder.keywords;
+  out.line(flagsLine(view.keywords));
+  out.line(permanentFlagsLine(view.folder, view.readOnly));
+}
+
+/** `* 5 FETCH (FLAGS (…))`, with what the client has enabled; nothing if the mail has gone. */
+export function writeFlags(
+  { view, out, condstore, qresync }: Context,
+  number: number,
+  uid: number,
+  withUid = qresync,
+): void {
+  const index = view!.folderIndex(number - 1);
+  if (index < 0) return;
+  const uidItem = withUid ? `UID ${uid} ` : '';
+  const modSeq = condstore ? ` MODSEQ (${view!.folder.modSeqAt(index)})` : '';
+  out.line(`* ${number} FETCH (${uidItem}FLAGS ${flagsAt(view!.folder, index)}${modSeq})`);
+}
+
+/** EXPUNGE: each number is as of the ones told before. VANISHED (RFC 7162 §3.2.10) names UIDs. */
+async function writeGone(context: Context, positions: readonly number[], uids: Uint32Array): Promise<void> {
+  if (context.qresync) {
+    context.out.line(`* VANISHED ${formatSet(positions.map((position) => uids[position]!))}`);
+    return;
+  }
+  for (const [told, position] of positions.entries()) {
+    context.out.text(`* ${position + 1 - told} EXPUNGE\r\n`);
+    await context.flushIfFull();
+  }
+}
