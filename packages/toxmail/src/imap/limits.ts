@@ -2,8 +2,6 @@
 
 /** RFC 9051 §5.4: an autologout timer runs at least 30 minutes. */
 export const IDLE_TIMEOUT_MS = 30 * 60_000;
-/** RFC 7888 §5: what LITERAL- clients may send without being asked, octets. */
-export const LITERAL_MINUS_MAX = 4_096;
 
 // Ours.
 
@@ -15,6 +13,7 @@ export const COMMAND_MAX = 256 * 1024;
 export const LOGIN_COMMAND_MAX = 8 * 1024;
 /** A literal that was refused is read and thrown away up to this size; a longer one ends the connection. */
 export const DISCARD_MAX = 128 * 1024 * 1024;
+export const LOGIN_DISCARD_MAX = 64 * 1024;
 /** Octets of commands sent ahead; then we stop reading until they are done. */
 export const PIPELINE_MAX = 64 * 1024;
 /** Output is handed to the connection in pieces of about this size. */

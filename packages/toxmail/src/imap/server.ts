@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { isLoopback } from '../base/addresses.ts';
 import { Connection, type TlsAccept } from '../base/connection.ts';
 import { CONNECTIONS_MAX, CONNECTIONS_UNKNOWN_MAX } from './limits.ts';
 import type { ImapDeps, ImapWire } from './session/context.ts';
@@ -108,9 +109,4 @@ export class ImapServer {
     const session = new ImapSession(wire, this.#deps, remote);
     return session;
   }
-}
-
-/** Such bytes never leave the machine. */
-function isLoopback(address: string): boolean {
-  return address === '::1' || /^(?:::ffff:)?127\./.test(address);
 }

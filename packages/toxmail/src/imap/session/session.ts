@@ -9,6 +9,7 @@ import {
   FAILURES_PER_CONNECTION,
   IDLE_TIMEOUT_MS,
   LOGIN_COMMAND_MAX,
+  LOGIN_DISCARD_MAX,
   LOGIN_TIMEOUT_MS,
   PIPELINE_MAX,
 } from '../limits.ts';
@@ -73,10 +74,12 @@ export class ImapSession {
 
   /** We end the connection: with a BYE where one can stand. */
   shutDown(reason: string): void {
-    const { closed, wire } = this.#context;
+    const { closed, wire, out } = this.#context;
     if (closed) return;
-    const last = this.#atRest ? wire.write(Buffer.from(`* BYE ${respText(reason)}\r\n`)) : undefined;
-    last?.catch(() => {}); // it is gone already
+    if (this.#atRest) {
+      out.line(`* BYE ${respText(reason)}`);
+      wire.write(out.take()).catch(() => {}); // it is gone already
+    }
     this.#end();
     wire.close();
   }
@@ -115,7 +118,7 @@ export class ImapSession {
     const known = this.#context.login !== undefined;
     return {
       max: known ? COMMAND_MAX : LOGIN_COMMAND_MAX,
-      discardMax: known ? DISCARD_MAX : LOGIN_COMMAND_MAX,
+      discardMax: known ? DISCARD_MAX : LOGIN_DISCARD_MAX,
       streams: (head) => readAppendStart(head) !== undefined,
       goOn: async () => {
         this.#context.out.line('+ OK');
