@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { PUBLIC_NODES } from '@toxmail/tox/public-nodes';
 import { parse, TomlError } from 'smol-toml';
 import { errorCode } from '../base/files.ts';
 import { LOG_LEVELS, type LogLevel } from '../base/log.ts';
 import { UserError } from '../base/user-error.ts';
+import { isCertifiable } from '../tls/names.ts';
 import { type MailServerSettings, mailServerSettings } from './mail-server-settings.ts';
 import { FILE_TABLES, RUN_OPTIONS, type RunOption, type RunOptionName, type RunOptionValues } from './options.ts';
 
@@ -21,8 +22,16 @@ export interface BootstrapNode {
 /** What a daemon runs by. A port of 0 means any free one. */
 export interface Config {
   readonly smtpPort: number;
+  readonly smtpsPort: number;
   readonly pop3Port: number;
+  readonly pop3sPort: number;
+  /** Names of ports that nobody chose: if one is taken, any free one will do. */
+  readonly unchosenPorts: readonly string[];
   readonly listen: string;
+  /** Further names and addresses of this machine for its certificate. */
+  readonly tlsNames: readonly string[];
+  /** Absolute paths of the person's own certificate and key. */
+  readonly ownCertificate: { readonly cert: string; readonly key: string } | undefined;
   /** Undefined: 33445 or the next free one, for each account. */
   readonly udpPort: number | undefined;
   readonly bootstrap: readonly BootstrapNode[];
@@ -34,6 +43,9 @@ export interface Config {
   /** Names of options that were given and do nothing yet. */
   readonly ignored: readonly string[];
 }
+
+/** Ports beside those that mail programs are set up with at first; a second daemon should not fail for them. */
+const SECOND_PORTS = ['smtps', 'pop3s'] as const;
 
 /** The folder that `--data`, TOXMAIL_DATA or the platform's custom names, in this order; absolute. */
 export function dataFolder(flag: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
@@ -82,15 +94,17 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
     ignored.push(option.name);
   }
   const listen = text(given.listen, 'listen') ?? '127.0.0.1';
-  if (!isLoopback(listen))
-    throw new UserError(
-      `listen ${listen}: mail programs can only connect from this machine yet, because TLS is not built. ` +
-        'Use 127.0.0.1 or ::1.',
-    );
+  const smtpPort = port(given['smtp-port'], 'smtp-port') ?? 2525;
+  const pop3Port = port(given['pop3-port'], 'pop3-port') ?? 2110;
   return {
-    smtpPort: port(given['smtp-port'], 'smtp-port') ?? 2525,
-    pop3Port: port(given['pop3-port'], 'pop3-port') ?? 2110,
+    smtpPort,
+    smtpsPort: port(given['smtps-port'], 'smtps-port') ?? (smtpPort === 0 ? 0 : 2465),
+    pop3Port,
+    pop3sPort: port(given['pop3s-port'], 'pop3s-port') ?? (pop3Port === 0 ? 0 : 2995),
+    unchosenPorts: SECOND_PORTS.filter((name) => given[`${name}-port`] === undefined),
     listen,
+    tlsNames: tlsNames(given['tls-name']),
+    ownCertificate: ownCertificate(given['tls-cert'], given['tls-key']),
     udpPort: port(given['udp-port'], 'udp-port'),
     mailServer: mailServerSettings(given),
     bootstrap: given.bootstrap === undefined ? publicNodes() : nodes(given.bootstrap),
@@ -138,8 +152,25 @@ function publicNodes(): BootstrapNode[] {
   return PUBLIC_NODES.flatMap(({ hosts, port, publicKey }) => hosts.map((host) => ({ host, port, publicKey })));
 }
 
-function isLoopback(address: string): boolean {
-  return address === 'localhost' || address === '::1' || (isIPv4(address) && address.startsWith('127.'));
+function tlsNames(value: unknown): string[] {
+  const names = value === undefined ? [] : Array.isArray(value) ? value : [value];
+  return names.map((name) => {
+    if (typeof name === 'string' && isCertifiable(name)) return name.toLowerCase();
+    throw new UserError(`tls-name must be a host name or an address, not ${shown(name)}`);
+  });
+}
+
+function ownCertificate(cert: unknown, key: unknown): Config['ownCertificate'] {
+  const [certPath, keyPath] = [text(cert, 'tls-cert'), text(key, 'tls-key')];
+  if (certPath === undefined && keyPath === undefined) return undefined;
+  if (certPath === undefined || keyPath === undefined)
+    throw new UserError('tls-cert and tls-key belong together: give both or neither.');
+  for (const [name, path] of [
+    ['tls-cert', certPath],
+    ['tls-key', keyPath],
+  ] as const)
+    if (!isAbsolute(path)) throw new UserError(`${name} must be an absolute path, not ${shown(path)}`);
+  return { cert: certPath, key: keyPath };
 }
 
 function text(value: unknown, name: string): string | undefined {

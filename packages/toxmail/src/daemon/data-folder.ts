@@ -37,6 +37,10 @@ export class DataFolder {
     return join(this.path, 'spool');
   }
 
+  get tls(): string {
+    return join(this.path, 'tls');
+  }
+
   maildirOf(account: string): string {
     return join(this.path, 'accounts', account, 'Maildir');
   }
@@ -130,7 +134,7 @@ export function firstAccountName(): string {
 
 function checkedPassword(password: string | undefined): string {
   if (password === undefined) return generatePassword();
-  // A short one is its owner's business: log-in is from this machine only, and throttled.
+  // A short one is its owner's business: guessing is throttled by address and account.
   if (password.length === 0 || password.length > PASSWORD_MAX)
     throw new UserError(`A password has 1 to ${PASSWORD_MAX} characters. Leave it out to get a good one.`);
   return password;

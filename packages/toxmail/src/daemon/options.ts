@@ -14,13 +14,31 @@ export interface RunOption {
 /** The options of `toxmail run`: flags on the command line, keys of the same name in config.toml. */
 export const RUN_OPTIONS = [
   { name: 'smtp-port', kind: 'port', value: 'PORT', help: 'SMTP for mail programs (2525)' },
-  { name: 'smtps-port', kind: 'port', value: 'PORT', help: 'SMTP over TLS', unbuilt: 'ignored' },
+  { name: 'smtps-port', kind: 'port', value: 'PORT', help: 'SMTP over TLS (2465)' },
   { name: 'pop3-port', kind: 'port', value: 'PORT', help: 'POP3 for mail programs (2110)' },
-  { name: 'pop3s-port', kind: 'port', value: 'PORT', help: 'POP3 over TLS', unbuilt: 'ignored' },
+  { name: 'pop3s-port', kind: 'port', value: 'PORT', help: 'POP3 over TLS (2995)' },
   { name: 'imap-port', kind: 'port', value: 'PORT', help: 'IMAP', unbuilt: 'ignored' },
   { name: 'imaps-port', kind: 'port', value: 'PORT', help: 'IMAP over TLS', unbuilt: 'ignored' },
   { name: 'web-port', kind: 'port', value: 'PORT', help: 'dashboard', unbuilt: 'ignored' },
-  { name: 'listen', kind: 'text', value: 'ADDR', help: 'where mail programs connect (127.0.0.1)' },
+  {
+    name: 'listen',
+    kind: 'text',
+    value: 'ADDR',
+    help: 'where mail programs connect (127.0.0.1); 0.0.0.0 or :: for all',
+  },
+  {
+    name: 'tls-cert',
+    kind: 'text',
+    value: 'FILE',
+    help: 'your own certificate with its issuers, PEM; else one is made',
+  },
+  { name: 'tls-key', kind: 'text', value: 'FILE', help: 'its key, PEM' },
+  {
+    name: 'tls-name',
+    kind: 'list',
+    value: 'NAME',
+    help: 'a further name of this machine for its certificate (repeatable)',
+  },
   { name: 'udp-port', kind: 'port', value: 'PORT', help: 'first UDP port of Tox (33445 or the next free one)' },
   { name: 'tcp-relay-port', kind: 'port', value: 'PORT', help: 'relay for others', unbuilt: 'ignored' },
   {

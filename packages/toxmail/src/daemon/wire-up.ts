@@ -10,6 +10,7 @@ import { Pop3Server } from '../pop3/server.ts';
 import { Queue } from '../queue/queue.ts';
 import { Relay } from '../submission/relay.ts';
 import { DEFAULT_SIZE_LIMIT, SubmissionServer } from '../submission/server.ts';
+import { TlsProvider } from '../tls/provider.ts';
 import { CreditPool } from '../transfer/credit.ts';
 import { AccountServices } from './account-services.ts';
 import { Commands, type RunningParts, type ToxState } from './commands.ts';
@@ -107,8 +108,19 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
     stops.push(() => queue.stop());
     await queue.start();
 
+    const tls = await TlsProvider.open({
+      files: realFiles,
+      scheduler,
+      log,
+      folder: folder.tls,
+      listen: config.listen,
+      names: config.tlsNames,
+      ...(config.ownCertificate ? { own: config.ownCertificate } : {}),
+    });
+    stops.push(async () => tls.stop());
+
     stops.push(async () => void (await Promise.all([smtp.close(), pop3.close()]))); // also if only one could be opened
-    const throttle = new LoginThrottle(scheduler);
+    const throttle = new LoginThrottle(scheduler, (login) => folder.accounts.find(login)?.name);
     const smtp = new SubmissionServer({
       accounts: folder.accounts,
       contacts: folder.contacts,
@@ -116,6 +128,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       clock: scheduler,
       log,
       sizeLimit,
+      tls,
       throttle,
       relay,
     });
@@ -130,10 +143,14 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       onLogin: (remote, ok, user) => (ok ? throttle.succeeded(remote, user) : throttle.failed(remote, user)),
       scheduler,
       log,
+      tls,
     });
+    const port = listening(config, log);
     const listeners = {
-      smtp: await listening('smtp', config.listen, config.smtpPort, (host, port) => smtp.listen({ host, port })),
-      pop3: await listening('pop3', config.listen, config.pop3Port, (host, port) => pop3.listen(port, host)),
+      smtp: await port('smtp', config.smtpPort, (at) => smtp.listen(at)),
+      smtps: await port('smtps', config.smtpsPort, (at) => smtp.listenTls(at)),
+      pop3: await port('pop3', config.pop3Port, (at) => pop3.listen(at)),
+      pop3s: await port('pop3s', config.pop3sPort, (at) => pop3.listenTls(at)),
     };
 
     const running: RunningParts = {
@@ -180,23 +197,35 @@ function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, target
   });
 }
 
-async function listening<T>(
-  name: string,
-  host: string,
-  port: number,
-  listen: (host: string, port: number) => Promise<T>,
-): Promise<T> {
-  try {
-    return await listen(host, port);
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === 'EADDRINUSE')
-      throw new UserError(`Port ${port} is in use by another program. Choose another one with --${name}-port.`);
-    if (code === 'EACCES')
-      throw new UserError(`Port ${port} needs more rights. Choose one above 1023 with --${name}-port.`);
-    if (code !== undefined) throw new UserError(`Cannot listen on ${host} (${code}). Choose 127.0.0.1 with --listen.`);
-    throw error;
-  }
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Opens one port after the other. One that nobody chose and another program has is replaced by a free one. */
+function listening(
+  { listen: host, unchosenPorts }: Config,
+  log: Logger,
+): (name: string, port: number, listen: (at: Address) => Promise<Address>) => Promise<Address> {
+  return async (name, port, listen) => {
+    try {
+      return await listen({ host, port });
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === 'EADDRINUSE' && unchosenPorts.includes(name)) {
+        const instead = await listen({ host, port: 0 });
+        log.warn('daemon.port-taken', { name, port, instead: instead.port });
+        return instead;
+      }
+      if (code === 'EADDRINUSE')
+        throw new UserError(`Port ${port} is in use by another program. Choose another one with --${name}-port.`);
+      if (code === 'EACCES')
+        throw new UserError(`Port ${port} needs more rights. Choose one above 1023 with --${name}-port.`);
+      if (code !== undefined)
+        throw new UserError(`Cannot listen on ${host} (${code}). Choose 127.0.0.1 with --listen.`);
+      throw error;
+    }
+  };
 }
 
 function toxState(services: AccountServices | undefined): ToxState | undefined {

@@ -11,7 +11,7 @@ export interface Pop3Command {
 /** `line` without its end. Undefined if there is no keyword. Bytes beyond ASCII are taken as UTF-8 (RFC 6856). */
 export function parseCommand(line: Uint8Array): Pop3Command | undefined {
   const text = new TextDecoder().decode(line);
-  const match = /^([A-Za-z]{3,8})(?: (.*))?$/s.exec(text.trimEnd());
+  const match = /^([A-Za-z][A-Za-z0-9]{2,7})(?: (.*))?$/s.exec(text.trimEnd());
   if (!match) return undefined;
   const keyword = match[1]!.toUpperCase();
   // A password may end in a space.

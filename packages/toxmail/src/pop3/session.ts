@@ -42,22 +42,33 @@ export interface Pop3Wire {
   /** Stop or go on reading: bounds what is kept of commands sent ahead. */
   pause(): void;
   resume(): void;
+  /** True within TLS. */
+  readonly secure: boolean;
+  /**
+   * Sends the reply to STLS and shakes hands; from the call on nothing more of the plain connection is received.
+   * Rejects if that fails. Absent where there is no TLS.
+   */
+  startTls?(reply: Uint8Array): Promise<void>;
 }
 
 type State = 'authorization' | 'transaction' | 'closed';
 
 /** What an authentication line answers to. */
 const CANCEL_AUTH = '*';
+/** RFC 3206 §4: the person must do something about the log-in. */
+const NEEDS_TLS = '-ERR [AUTH] Log in over TLS only: set the connection security to STARTTLS or SSL/TLS';
 
 /**
  * One POP3 connection: RFC 1939 (all of it but APOP, which needs the password in clear), RFC 2449 (CAPA, response codes),
- * RFC 3206 ([AUTH], [SYS/…]), RFC 5034 (AUTH PLAIN). Commands may be sent ahead (PIPELINING); they are worked on one
- * after another.
+ * RFC 3206 ([AUTH], [SYS/…]), RFC 5034 (AUTH PLAIN), RFC 2595 (STLS), RFC 6856 (UTF8, LANG). Commands may be sent ahead
+ * (PIPELINING); they are worked on one after another.
  */
 export class Pop3Session {
   readonly #wire: Pop3Wire;
   readonly #deps: Pop3Deps;
   readonly #remote: string;
+  /** Nobody can listen in between: log-in needs no TLS. */
+  readonly #local: boolean;
   #state: State = 'authorization';
   #user: string | undefined;
   #account: string | undefined;
@@ -73,10 +84,11 @@ export class Pop3Session {
   #bad = 0;
   #idle: Cancel | undefined;
 
-  constructor(wire: Pop3Wire, deps: Pop3Deps, remote: string) {
+  constructor(wire: Pop3Wire, deps: Pop3Deps, remote: string, local: boolean) {
     this.#wire = wire;
     this.#deps = deps;
     this.#remote = remote;
+    this.#local = local;
   }
 
   /** True once the log-in was right. */
@@ -182,13 +194,35 @@ export class Pop3Session {
 
   // Authorization (RFC 1939 §4 and §7, RFC 5034)
 
+  /** RFC 2595 §4. */
+  async stls(command: Pop3Command): Promise<void> {
+    const { startTls, secure } = this.#wire;
+    if (!startTls) return this.#send('-ERR There is no TLS here');
+    if (secure) return this.#send('-ERR TLS is on already');
+    if (command.rest !== '') return this.#send('-ERR STLS takes no argument');
+    if (this.#input.length > 0) {
+      // Somebody between could have put commands here that would then seem to come from within TLS.
+      await this.#send('-ERR Nothing may be sent ahead of the TLS handshake');
+      return this.shutDown();
+    }
+    this.#user = undefined;
+    await startTls(Buffer.from('+OK Begin TLS now\r\n'));
+  }
+
+  /** RFC 6856 §2: mails go out as they are in any case. */
+  async utf8(command: Pop3Command): Promise<void> {
+    await this.#send(command.rest === '' ? '+OK UTF-8' : '-ERR UTF8 takes no argument');
+  }
+
   async user(command: Pop3Command): Promise<void> {
+    if (!this.#mayLogIn()) return this.#send(NEEDS_TLS);
     if (command.rest.trim() === '') return this.#send('-ERR USER needs a name');
     this.#user = command.rest.trim();
     await this.#send('+OK'); // whether the name exists shows with PASS only
   }
 
   async pass(command: Pop3Command): Promise<void> {
+    if (!this.#mayLogIn()) return this.#send(NEEDS_TLS);
     const user = this.#user;
     this.#user = undefined;
     if (user === undefined) return this.#send('-ERR USER first');
@@ -196,6 +230,7 @@ export class Pop3Session {
   }
 
   async auth(command: Pop3Command): Promise<void> {
+    if (!this.#mayLogIn()) return this.#send(NEEDS_TLS);
     const [mechanism, initial, ...more] = command.args;
     if (mechanism === undefined) return this.#sendLines('+OK', ['PLAIN']);
     if (mechanism.toUpperCase() !== 'PLAIN' || more.length > 0) return this.#send('-ERR Only AUTH PLAIN');
@@ -259,9 +294,20 @@ export class Pop3Session {
 
   // Both states
 
-  /** RFC 2449 §5. */
+  /** RFC 2449 §5; what cannot be used now is not listed. */
   async capa(): Promise<void> {
-    await this.#sendLines('+OK', CAPABILITIES);
+    const { secure, startTls } = this.#wire;
+    const tls = startTls && !secure && this.#state === 'authorization' ? ['STLS'] : [];
+    const logIn = this.#mayLogIn() ? ['USER', 'SASL PLAIN'] : [];
+    await this.#sendLines('+OK', [...tls, ...logIn, ...CAPABILITIES]);
+  }
+
+  /** RFC 6856 §3: one language, that of the texts here. */
+  async lang(command: Pop3Command): Promise<void> {
+    const [wanted, ...more] = command.args;
+    if (wanted === undefined) return this.#sendLines('+OK', ['en English', 'i-default Default']);
+    if (more.length > 0 || !/^(?:\*|en|i-default)$/i.test(wanted)) return this.#send('-ERR Only LANG en');
+    await this.#send('+OK en');
   }
 
   /** RFC 1939 §6: deletions happen here and nowhere else. */
@@ -310,6 +356,7 @@ export class Pop3Session {
   }
 
   async dele(command: Pop3Command): Promise<void> {
+    if (command.args.length > 1) return this.#send('-ERR DELE takes one number');
     const n = this.#number(command.args[0]);
     if (typeof n === 'string') return this.#send(n);
     this.#drop!.delete(n);
@@ -328,6 +375,7 @@ export class Pop3Session {
 
   async #listing(command: Pop3Command, show: (drop: Maildrop, n: number) => string): Promise<void> {
     const drop = this.#drop!;
+    if (command.args.length > 1) return this.#send(`-ERR ${command.keyword} takes one number`);
     if (command.args.length > 0) {
       const n = this.#number(command.args[0]);
       return this.#send(typeof n === 'string' ? n : `+OK ${n} ${show(drop, n)}`);
@@ -390,6 +438,10 @@ export class Pop3Session {
     this.#touch();
   }
 
+  #mayLogIn(): boolean {
+    return this.#local || this.#wire.secure;
+  }
+
   #closed(): boolean {
     return this.#state === 'closed';
   }
@@ -424,6 +476,7 @@ type Handler = (session: Pop3Session, command: Pop3Command) => Promise<void>;
 const COMMON: Record<string, Handler> = {
   CAPA: (s) => s.capa(),
   QUIT: (s) => s.quit(),
+  LANG: (s, c) => s.lang(c),
 };
 
 const AUTHORIZATION: Record<string, Handler> = {
@@ -431,6 +484,8 @@ const AUTHORIZATION: Record<string, Handler> = {
   USER: (s, c) => s.user(c),
   PASS: (s, c) => s.pass(c),
   AUTH: (s, c) => s.auth(c),
+  STLS: (s, c) => s.stls(c),
+  UTF8: (s, c) => s.utf8(c),
 };
 
 const TRANSACTION: Record<string, Handler> = {
@@ -448,11 +503,11 @@ const TRANSACTION: Record<string, Handler> = {
 const CAPABILITIES: readonly string[] = [
   'TOP',
   'UIDL',
-  'USER',
-  'SASL PLAIN',
   'RESP-CODES',
   'AUTH-RESP-CODE',
   'PIPELINING',
   'EXPIRE NEVER',
+  'LANG',
+  'UTF8 USER',
   'IMPLEMENTATION Toxmail',
 ];

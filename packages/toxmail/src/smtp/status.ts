@@ -40,6 +40,11 @@ export const status = {
     text: 'No account here sends as this address; list it under [senders] in config.toml',
   }),
   loop: (): MailStatus => ({ reply: 554, enhanced: '5.4.6', text: 'The mail went in circles' }),
+  needsTls: (): MailStatus => ({
+    reply: 538,
+    enhanced: '5.7.11',
+    text: 'Log in over TLS only: set the connection security to STARTTLS or SSL/TLS',
+  }),
   badLogin: (): MailStatus => ({ reply: 535, enhanced: '5.7.8', text: 'User name or password is wrong' }),
   tooManyLogins: (): MailStatus => ({
     reply: 421,

@@ -1,5 +1,6 @@
 import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
+import { isLoopback } from '../base/addresses.ts';
 import { MailError, type MailStatus, replyText } from '../smtp/mail-error.ts';
 import { status } from '../smtp/status.ts';
 
@@ -19,6 +20,7 @@ export function refusalOf(error: unknown): Error & { responseCode: number } {
  */
 export class Connection extends SMTPConnection {
   #greeting = false;
+  #hidesAuth = false;
   /** A command that came before the greeting; the parser gives one at a time. */
   #early: (() => void) | undefined;
 
@@ -47,6 +49,29 @@ export class Connection extends SMTPConnection {
   override _onCommand(command: Buffer, callback?: () => void): void {
     if (this._ready) super._onCommand(command, callback);
     else this.#early = () => super._onCommand(command, callback);
+  }
+
+  /** RFC 4954 §4: what may not be used is not offered, so that no program sends its password to be told afterwards. */
+  override handler_EHLO(command: Buffer, callback: () => void): void {
+    this.#hidesAuth = !this.#mayLogIn;
+    super.handler_EHLO(command, callback);
+    this.#hidesAuth = false;
+  }
+
+  override handler_AUTH(command: Buffer, callback: () => void): void {
+    if (this.#mayLogIn) super.handler_AUTH(command, callback);
+    else {
+      this.send(538, replyText(status.needsTls()));
+      callback();
+    }
+  }
+
+  override _isSupported(command: string): boolean {
+    return !(this.#hidesAuth && command === 'AUTH') && super._isSupported(command);
+  }
+
+  get #mayLogIn(): boolean {
+    return this.secure || isLoopback(this.remoteAddress);
   }
 
   override send(code: number, data?: string | string[] | null, context?: string | false): void {

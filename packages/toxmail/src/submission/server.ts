@@ -13,6 +13,7 @@ import type { NewMail } from '../queue/queue-store.ts';
 import { MailError } from '../smtp/mail-error.ts';
 import { status } from '../smtp/status.ts';
 import type { Accounts } from '../store/accounts.ts';
+import type { ServerTls } from '../tls/provider.ts';
 import { type AcceptDeps, acceptMail, type Submission } from './accept.ts';
 import type { Relay } from './relay.ts';
 import { connectWithOwnCodes, refusalOf } from './replies.ts';
@@ -25,6 +26,8 @@ export interface SubmissionDeps {
   readonly log: Logger;
   /** Largest mail, bytes. Default DEFAULT_SIZE_LIMIT. */
   readonly sizeLimit?: number;
+  /** Without: no STARTTLS, and no port that begins with TLS. */
+  readonly tls?: ServerTls;
   /** Slows down the guessing of passwords, over all protocols. */
   readonly throttle?: LoginThrottle;
   /** Takes mail of these mail servers without log-in. */
@@ -58,7 +61,9 @@ const COMMAND_MAX = 4_096;
 export class SubmissionServer {
   readonly #deps: SubmissionDeps;
   readonly #accept: AcceptDeps;
-  readonly #server: SMTPServer;
+  /** STARTTLS on the one, TLS from the first byte on the other. */
+  readonly #plain: SMTPServer;
+  readonly #overTls: SMTPServer | undefined;
   readonly #failures = new WeakMap<SMTPServerSession, number>();
   /** Of the mail under way: the accounts that may be its sender. One, unless a mail server hands it in. */
   readonly #senders = new WeakMap<SMTPServerSession, readonly string[]>();
@@ -76,12 +81,30 @@ export class SubmissionServer {
       unixMs: () => deps.clock.unixMs(),
       sizeLimit,
     };
-    this.#server = new SMTPServer({
+    this.#plain = this.#server(sizeLimit, false);
+    this.#overTls = deps.tls && this.#server(sizeLimit, true);
+  }
+
+  /** Port 0: any free one. Rejects if the port is taken. */
+  listen(at: { host: string; port: number }): Promise<{ host: string; port: number }> {
+    return listening(this.#plain, at);
+  }
+
+  /** The same for TLS from the first byte; needs `tls`. */
+  listenTls(at: { host: string; port: number }): Promise<{ host: string; port: number }> {
+    return listening(this.#overTls!, at);
+  }
+
+  #server(sizeLimit: number, secure: boolean): SMTPServer {
+    const deps = this.#deps;
+    const { tls } = deps;
+    const server = new SMTPServer({
       name: 'toxmail',
+      secure,
       size: sizeLimit,
       authMethods: ['PLAIN', 'LOGIN'],
-      // TLS comes with a later step; until then we listen on loopback only.
-      disabledCommands: ['STARTTLS', 'XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL'],
+      allowInsecureAuth: true, // Connection decides
+      disabledCommands: [...(tls ? [] : ['STARTTLS']), 'XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL'],
       hideENHANCEDSTATUSCODES: false,
       hideDSN: false,
       authOptional: true, // #sendersOf asks for it
@@ -134,34 +157,21 @@ export class SubmissionServer {
         );
       },
     });
-    connectWithOwnCodes(this.#server);
+    connectWithOwnCodes(server);
     // Clients that break off; what matters was reported where it happened.
-    this.#server.on('error', (error: Error) => deps.log.debug('smtp.connection', { error: errorField(error) }));
-  }
-
-  /** Port 0: any free one. Rejects if the port is taken. */
-  async listen(at: { host: string; port: number }): Promise<{ host: string; port: number }> {
-    const { server } = this.#server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      this.#server.listen(at.port, at.host, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-    const { address, port } = server.address() as AddressInfo;
-    return { host: address, port };
+    server.on('error', (error: Error) => deps.log.debug('smtp.connection', { error: errorField(error) }));
+    if (tls) {
+      // Instead of the certificate that smtp-server brings for trying it out.
+      const renew = (): void => void server.secureContext.set('*', tls.context);
+      renew();
+      tls.onRenewal(renew);
+    }
+    return server;
   }
 
   /** No new connections; idle ones are told to go, mails under way get CLOSE_TIMEOUT_MS. */
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const connection of this.#server.connections) {
-      if (connection.session.envelope?.mailFrom) continue;
-      connection.send(421, '4.3.2 Toxmail is being stopped');
-      connection._socket.destroySoon(); // when that is sent, whether the client hangs up or not
-    }
-    await closed;
+    await Promise.all([closing(this.#plain), this.#overTls && closing(this.#overTls)]);
   }
 
   async #logIn(auth: SMTPServerAuthentication, session: SMTPServerSession): Promise<string> {
@@ -246,4 +256,30 @@ export class SubmissionServer {
       this.#deps.log.info(id, { reason: error instanceof MailError ? error.status.enhanced : '' });
     else this.#deps.log.error(id, { error: errorField(cause) });
   }
+}
+
+async function listening(
+  smtp: SMTPServer,
+  at: { host: string; port: number },
+): Promise<{ host: string; port: number }> {
+  const { server } = smtp;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    smtp.listen(at.port, at.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const { address, port } = server.address() as AddressInfo;
+  return { host: address, port };
+}
+
+async function closing(server: SMTPServer): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const connection of server.connections) {
+    if (connection.session.envelope?.mailFrom) continue;
+    connection.send(421, '4.3.2 Toxmail is being stopped');
+    connection._socket.destroySoon(); // when that is sent, whether the client hangs up or not
+  }
+  await closed;
 }

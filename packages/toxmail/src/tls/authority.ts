@@ -79,7 +79,7 @@ export class LocalAuthority {
     });
     const pair = issued.key + issued.certificate + authority.certificate;
     await this.#write('server.pem', pair);
-    this.#log.info('tls.certificate-made', { names: wanted.join(' ') });
+    this.#log[before === undefined ? 'debug' : 'info']('tls.certificate-renewed', { names: wanted.join(' ') });
     return pair;
   }
 
@@ -100,7 +100,7 @@ export class LocalAuthority {
     await this.#write('ca-key.pem', issued.key); // first: where there is a certificate, there is its key
     await this.#write('ca.pem', issued.certificate);
     if (whole) this.#log.warn('tls.authority-replaced', { hint: 'programs must trust the new one: toxmail tls ca' });
-    else this.#log.info('tls.authority-made', { path: join(this.#folder, 'ca.pem') });
+    else this.#log.debug('tls.authority-made', { path: join(this.#folder, 'ca.pem') });
     return issued;
   }
 

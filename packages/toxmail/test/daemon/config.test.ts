@@ -54,6 +54,33 @@ test('without settings the public nodes are where Tox starts; naming any, or non
   assert.equal(configFrom({ 'no-lan': true }, {}).lanDiscovery, false);
 });
 
+test('where a port is any, its TLS twin is, too; a chosen port is never replaced', () => {
+  assert.deepEqual([configFrom({}, {}).smtpsPort, configFrom({}, {}).pop3sPort], [2465, 2995]);
+  const any = configFrom({ 'smtp-port': 0 }, { 'pop3-port': '0' });
+  assert.deepEqual([any.smtpsPort, any.pop3sPort], [0, 0]);
+  const { unchosenPorts } = configFrom({ 'smtps-port': 465 }, {});
+  assert.ok(!unchosenPorts.includes('smtps') && unchosenPorts.includes('pop3s') && !unchosenPorts.includes('smtp'));
+});
+
+test('certificate and key come as a pair of absolute paths; names must be names', () => {
+  const { ownCertificate } = configFrom({ 'tls-cert': '/c.pem' }, { 'tls-key': '/k.pem' });
+  assert.deepEqual(ownCertificate, { cert: '/c.pem', key: '/k.pem' });
+  assert.match(
+    refusal(() => configFrom({ 'tls-cert': '/c.pem' }, {})),
+    /give both/,
+  );
+  assert.match(
+    refusal(() => configFrom({ 'tls-cert': 'c.pem', 'tls-key': '/k.pem' }, {})),
+    /absolute/,
+  );
+  assert.deepEqual(configFrom({ 'tls-name': ['Pi.Lan', '10.0.0.7'] }, {}).tlsNames, ['pi.lan', '10.0.0.7']);
+  for (const name of ['*.example.org', 'a b', 'fe80::1%eth0', 'http://x', ''])
+    assert.match(
+      refusal(() => configFrom({ 'tls-name': name }, {})),
+      /tls-name/,
+    );
+});
+
 test('a flag wins over the file', () => {
   const file = fileWith(`smtp-port = 1000\npop3-port = 1001\nbootstrap = ["a.example:1:${KEY}"]\nlog-json = true\n`);
   const config = configFrom(file, { 'smtp-port': '0' });
@@ -103,15 +130,6 @@ test('values of the wrong kind are refused with the name of the setting', () => 
     refusal(() => configFrom({ bootstrap: ['x:1'] }, {})),
     /HOST:PORT:KEY/,
   );
-});
-
-test('mail programs cannot be let in from outside without TLS', () => {
-  for (const listen of ['0.0.0.0', '::', '192.0.2.1', 'example.org'])
-    assert.match(
-      refusal(() => configFrom({ listen }, {})),
-      /TLS/,
-    );
-  assert.equal(configFrom({ listen: '::1' }, {}).listen, '::1');
 });
 
 test('what is not built is refused where ignoring it would mislead, and named where it is harmless', () => {

@@ -76,9 +76,11 @@ export class Client {
         resume: () => {
           this.paused = false;
         },
+        secure: false,
       },
       deps,
       '127.0.0.1',
+      true,
     );
   }
 

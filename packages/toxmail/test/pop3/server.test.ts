@@ -16,7 +16,7 @@ async function withServer(mails: string[], use: (port: number, box: Mailbox) => 
     scheduler: systemScheduler,
     log: silentLogger,
   });
-  const { port } = await server.listen(0, '127.0.0.1');
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   try {
     await use(port, box);
   } finally {
@@ -83,7 +83,7 @@ test('too many connections without a log-in are turned away', async () => {
 test('closing the server ends the connections', async () => {
   const box = new Mailbox();
   const server = new Pop3Server({ authenticate: box.deps.authenticate, scheduler: systemScheduler, log: silentLogger });
-  const { port } = await server.listen(0, '127.0.0.1');
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   const socket = connect(port, '127.0.0.1');
   await until(socket, '\r\n');
   socket.resume();

@@ -73,9 +73,20 @@ test('CAPA tells what RFC 2449 clients look for, before and after the log-in', a
   const client = await mailbox().connect();
   client.send('CAPA\r\n');
   const before = await client.reply();
-  for (const tag of ['TOP', 'UIDL', 'USER', 'SASL PLAIN', 'RESP-CODES', 'AUTH-RESP-CODE', 'PIPELINING'])
+  for (const tag of ['TOP', 'UIDL', 'USER', 'SASL PLAIN', 'RESP-CODES', 'AUTH-RESP-CODE', 'PIPELINING', 'EXPIRE NEVER'])
     assert.ok(before.includes(`\r\n${tag}\r\n`), tag);
-  assert.ok(before.endsWith('EXPIRE NEVER\r\nIMPLEMENTATION Toxmail\r\n.\r\n'));
+  assert.ok(before.endsWith('IMPLEMENTATION Toxmail\r\n.\r\n'));
+  assert.ok(!before.includes('STLS')); // no TLS in this session
+  await client.run('C: STLS', 'S: -ERR There is no TLS here');
+});
+
+test('RFC 6856: UTF8 before the log-in, LANG at any time', async () => {
+  const client = await mailbox().connect();
+  await client.run('C: UTF8', 'S: +OK*', 'C: UTF8 x', 'S: -ERR*');
+  await client.run('C: LANG', 'S: +OK', 'S: en English', 'S: i-default Default', 'S: .');
+  await client.run('C: LANG *', 'S: +OK en', 'C: LANG EN', 'S: +OK en', 'C: LANG tlh', 'S: -ERR*');
+  const inside = await box.logIn();
+  await inside.run('C: UTF8', 'S: -ERR Not in this state', 'C: LANG i-default', 'S: +OK*');
 });
 
 test('lines get CRLF, dots are doubled and the last line is finished; LIST tells the size as sent', async () => {
