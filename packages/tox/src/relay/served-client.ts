@@ -117,13 +117,15 @@ export class ServedClient {
     return this.send(packet, this.#pool.queued > MAX_QUEUED_TOTAL ? MAX_QUEUED_WHEN_FULL : MAX_QUEUED);
   }
 
+  /** Hands all frames to the stream, which tells at once how much of them it could not write. */
   flush(): void {
     const bytes = this.#sealer?.take();
     if (!bytes) return;
-    this.#below += bytes.length;
+    this.#pool.queued -= bytes.length;
     this.stream.write(bytes);
   }
 
+  /** So much of what it was handed waits in the stream. */
   written(queued: number): void {
     if (this.#gone) return;
     this.#pool.queued += queued - this.#below;

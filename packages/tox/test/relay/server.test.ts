@@ -34,6 +34,20 @@ test('two clients that ask for each other are told so, and talk over the route',
   assert.deepEqual([a.news(), b.news()], [[['data', 16, Uint8Array.of(3)]], [['data', 16, Uint8Array.of(1, 2)]]]);
 });
 
+test('what was read by its client no longer counts as waiting, however much passes', () => {
+  const service = new Service();
+  const [a, b] = [service.guest(), service.guest()];
+  const [id] = connect(service, a, b);
+  const data = new Uint8Array(1_373);
+  for (let i = 0; i < 1_000; i++) {
+    assert.ok(a.client.sendData(id, data));
+    service.settle();
+  }
+  assert.equal(b.news().filter(([name]) => name === 'data').length, 1_000);
+  const { dropped, queuedBytes, forwardedBytes } = service.server.stats;
+  assert.deepEqual([dropped, queuedBytes, forwardedBytes], [0, 0, 1_374_000]);
+});
+
 test('each side has ids of its own', () => {
   const service = new Service();
   const [a, b, c] = [service.guest(), service.guest(), service.guest()];

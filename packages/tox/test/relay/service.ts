@@ -22,6 +22,7 @@ export class Line {
   /** What the peer said first. */
   hello: Uint8Array | undefined;
   readonly #service: Service;
+  #queued = 0;
   #handler: StreamHandler | undefined;
 
   constructor(service: Service, from: Endpoint) {
@@ -46,11 +47,12 @@ export class Line {
     if (this.open) this.#handler!.received(this.#service.now, bytes);
   }
 
-  /** What the server wrote; it hears that it left. */
+  /** What the server wrote. As with a socket, it is told only of what does not leave, and when that does. */
   take(): Uint8Array[] {
     const taken = this.reading ? this.inbound.splice(0) : [];
     const queued = this.inbound.reduce((sum, part) => sum + part.length, 0);
-    if (this.open) this.#handler!.written(this.#service.now, queued);
+    if (this.open && queued !== this.#queued) this.#handler!.written(this.#service.now, queued);
+    this.#queued = queued;
     return taken;
   }
 
