@@ -9,8 +9,8 @@ let node: ToxNode;
 
 const commands: Record<string, (...args: string[]) => object | Promise<object>> = {
   async new(...flags) {
-    const option = Object.fromEntries(flags.map((flag) => flag.split('=', 2))) as { port?: string };
-    node = await ToxNode.create({ udp: { port: Number(option.port) } });
+    const option = Object.fromEntries(flags.map((flag) => flag.split('=', 2))) as { port?: string; lan?: string };
+    node = await ToxNode.create({ udp: { port: Number(option.port) }, lanDiscovery: option.lan === '1' });
     node.on('connection', ({ connected }) => say({ event: 'self-connection', connection: connected ? 'udp' : 'none' }));
     node.on('friend-connection', ({ friend, online }) =>
       say({ event: 'friend-connection', friend, connection: online ? 'udp' : 'none' }),

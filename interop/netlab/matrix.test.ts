@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { disposeOracle, oracleMissing } from '../oracle/oracle.ts';
+import { netlabMissing } from './lab.ts';
+import { describe as describePair, matrix, outcome, pairsIn, type Row, shortcomings } from './matrix.ts';
+import type { Place } from './meeting.ts';
+
+// The part of the matrix that shows each way of getting through once; `npm run netlab` tries all of it.
+
+const skip = (await netlabMissing()) || (await oracleMissing());
+
+const PLACES: [Place, Place][] = [
+  ['port-restricted', 'port-restricted'],
+  ['full-cone', 'symmetric'],
+  ['address-restricted', 'double'],
+  ['same-router', 'same-router'],
+];
+const PARALLEL = 8;
+const LIMIT_MS = 35_000;
+
+describe('who reaches whom through which NAT', { skip }, () => {
+  let rows: Row[] = [];
+  before(async () => {
+    rows = await matrix(pairsIn(PLACES), { parallel: PARALLEL, limitMs: LIMIT_MS });
+  });
+  after(disposeOracle);
+
+  test('the laboratory is one in which c-toxcore always gets through', (t) => {
+    for (const { pair, meeting } of rows) t.diagnostic(`${describePair(pair)}: ${outcome(meeting)}`);
+    const theirs = rows.filter(({ pair }) => pair.every(({ program }) => program === 'c-toxcore'));
+    assert.deepEqual(
+      theirs.filter(({ meeting }) => meeting.wire === undefined).map(({ pair }) => describePair(pair)),
+      [],
+    );
+  });
+
+  test('we reach everybody whom it reaches, directly where it does, and no later', () => {
+    assert.deepEqual(shortcomings(rows), []);
+  });
+});
