@@ -59,7 +59,8 @@ export class BootstrapNode implements AsyncDisposable {
 
   static async start(host: Host, ...options: string[]): Promise<BootstrapNode> {
     const folder = await TemporaryFolder.create();
-    const { program, line } = await Program.start(host, folder, 'bootstrap', '--udp-port', String(PORT), ...options);
+    const own = ['--udp-port', String(PORT), '--bootstrap', 'none'];
+    const { program, line } = await Program.start(host, folder, 'bootstrap', ...own, ...options);
     return new BootstrapNode(line.replace(/^.*(:\d+:[0-9A-F]{64})$/, `${host.publicAddress}$1`), program);
   }
 
@@ -89,7 +90,7 @@ export class MailDaemon implements AsyncDisposable {
     const folder = await TemporaryFolder.create();
     const { address, password } = await json(folder.path, 'account', 'add', name);
     const ports = ['--smtp-port', String(SMTP_PORT), '--pop3-port', String(POP3_PORT)];
-    const entries = bootstrap.flatMap((line) => ['--bootstrap', line]);
+    const entries = (bootstrap.length > 0 ? bootstrap : ['none']).flatMap((line) => ['--bootstrap', line]);
     const { program } = await Program.start(host, folder, 'run', ...ports, ...entries, ...options);
     return new MailDaemon(host, name, address, password, program);
   }
