@@ -12,6 +12,7 @@ export {
   type ToxIdFailure,
   type ToxIdResult,
 } from './messenger/tox-id.ts';
+export { hasNetwork } from './node/interfaces.ts';
 export {
   type BootstrapNode,
   type Friend,

@@ -369,6 +369,9 @@ export class FriendConnections {
     const missedAt = (this.#sessions.heardAt(friend.key) ?? now) + MISSED_AFTER;
     const missed = missedAt <= now;
     friend.checkAt = missed ? now + RETRY_DELAY : missedAt;
+    // Where he was found meanwhile is heeded once the present path was silent for long enough.
+    if (missed && friend.endpoint && friend.endpoint !== this.#sessions.endpoint(friend.key))
+      this.#sessions.setEndpoint(now, friend.key, friend.endpoint);
     if (friend.missed === missed) return;
     friend.missed = missed;
     this.#onion.setFriendMissed(now, friend.key, missed);

@@ -31,6 +31,11 @@ export function localAddresses(): LocalAddress[] {
   return found;
 }
 
+/** Whether this machine has an address besides loopback. */
+export function hasNetwork(): boolean {
+  return localAddresses().length > 0;
+}
+
 /** Calls back when the addresses of this machine have changed, and after it slept. Holds no process alive. */
 export class NetworkWatch {
   readonly #onChange: (addresses: readonly LocalAddress[]) => void;

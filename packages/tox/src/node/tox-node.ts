@@ -13,7 +13,7 @@ import { newProfile as newToxProfile, Tox } from '../tox.ts';
 import { endpoint } from '../wire/endpoint.ts';
 import { Driver } from './drive.ts';
 import { HostNames } from './host-names.ts';
-import { localAddresses, NetworkWatch } from './interfaces.ts';
+import { hasNetwork, NetworkWatch } from './interfaces.ts';
 import { systemEnv } from './system-env.ts';
 import { TcpStreams } from './tcp.ts';
 import { TcpListener } from './tcp-listener.ts';
@@ -108,7 +108,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     if (listener) listener.onSocket = (incoming) => this.#streams.adopt(incoming);
     this.#names = new HostNames((host) => env.log('bootstrap.unknown-host', { host }));
     this.#watch = new NetworkWatch((addresses) => this.#onNetwork(addresses.length > 0));
-    if (localAddresses().length > 0) this.#driver.poke((now) => tox.networkChanged(now));
+    if (hasNetwork()) this.#driver.poke((now) => tox.networkChanged(now));
   }
 
   /**

@@ -83,6 +83,16 @@ export class Network {
     this.#join(person);
   }
 
+  /** The machine comes into another network, with all its programs running. `told`: and has noticed. */
+  move(person: Person, told = true): void {
+    this.world.remove(person.at);
+    this.#byEndpoint.delete(person.at);
+    person.at = this.#address(person.index + this.people.length * ++this.#starts);
+    this.#byEndpoint.set(person.at, person);
+    this.world.add(person.at, person.tox);
+    if (told) this.command(person, (tox, now) => tox.networkChanged(now));
+  }
+
   areOnline([a, b]: readonly [Person, Person]): boolean {
     return a.online.has(b.key) && b.online.has(a.key);
   }

@@ -82,6 +82,7 @@ function renderStatus(status: Row): string[] {
   return [
     `Toxmail ${status.version}, process ${status.pid}, data in ${status.dataDir}`,
     ...listeners.map(([name, at]) => `  ${name.toUpperCase().padEnd(6)} ${at.host} port ${at.port}`),
+    ...(status.network === false ? ['  This machine has no network. Mail waits, and goes out when it is back.'] : []),
     ...accountLines(status),
   ];
 }

@@ -13,6 +13,8 @@ export interface RunningParts {
   readonly listeners: Readonly<Record<string, { host: string; port: number }>>;
   /** Undefined while the account's node is not running. */
   toxState(account: string): ToxState | undefined;
+  /** Whether this machine has an address by which others could reach it. */
+  hasNetwork(): boolean;
   isOnline(account: string, publicKey: string): boolean;
   startAccount(account: string): Promise<void>;
   stopAccount(account: string): Promise<void>;
@@ -80,6 +82,7 @@ export class Commands {
       pid: this.#running ? process.pid : null,
       dataDir: this.#folder.path,
       listeners: this.#running?.listeners ?? {},
+      network: this.#running ? this.#running.hasNetwork() : null,
       accounts,
       queue: this.#queue.counts(),
     };

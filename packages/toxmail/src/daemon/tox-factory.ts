@@ -1,10 +1,20 @@
-import { ToxError, ToxNode } from '@toxmail/tox';
+import { type Env, hasNetwork, ToxError, ToxNode } from '@toxmail/tox';
 import type { Logger } from '../base/log.ts';
 import type { ToxFactory, ToxPeer, ToxPeerEvents } from './tox-peer.ts';
 
 /** Nodes of @toxmail/tox. */
 export function toxFactory(log: Logger): ToxFactory {
+  let network = hasNetwork();
+  const report: Env['log'] = (id, fields) => {
+    log.debug(`tox.${id}`, fields);
+    if (id !== 'network.changed' || hasNetwork() === network) return;
+    network = hasNetwork(); // each node tells of the same change: one line for all
+    if (network) log.info('network.back');
+    else log.warn('network.none');
+  };
   return {
+    hasNetwork,
+
     newProfile() {
       const { save, toxId } = ToxNode.newProfile();
       return { profile: save, toxId };
@@ -26,7 +36,7 @@ export function toxFactory(log: Logger): ToxFactory {
           udp: { port: udpPort },
           bootstrap,
           lanDiscovery,
-          log: (id, fields) => log.debug(`tox.${id}`, fields),
+          log: report,
         });
         return peerOf(node);
       } catch (error) {

@@ -57,6 +57,8 @@ export interface ToxFactory {
   newProfile(): { profile: Uint8Array; toxId: string };
   /** The Tox ID in a save file; undefined if it is not one (or encrypted). */
   toxIdOf(profile: Uint8Array): string | undefined;
+  /** Whether this machine has an address besides its own loopback. */
+  hasNetwork(): boolean;
   /** Undefined if the port is taken. */
   start(options: ToxPeerOptions): Promise<ToxPeer | undefined>;
 }

@@ -156,6 +156,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
     const running: RunningParts = {
       listeners,
       toxState: (account) => toxState(services.get(account)),
+      hasNetwork: () => tox.hasNetwork(),
       isOnline: (account, publicKey) => services.get(account)?.node.isOnline(publicKey) ?? false,
       startAccount,
       stopAccount: removeAccount,

@@ -35,3 +35,9 @@ test('a queue in which all is delivered says that nothing waits', () => {
 test('what others wrote cannot move the cursor or change colours', () => {
   assert.ok(!render('queue list', [mail('waiting', 'bob\u001b[31m@tox')]).includes('\u001b'));
 });
+
+test('the status says so if the machine has no network', () => {
+  const status = { version: '1', pid: 1, dataDir: '/d', listeners: {}, accounts: [], queue: {} };
+  assert.match(render('status', { ...status, network: false }), /no network/);
+  assert.doesNotMatch(render('status', { ...status, network: true }), /no network/);
+});

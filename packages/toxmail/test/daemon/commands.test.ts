@@ -60,6 +60,7 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
   const parts: RunningParts = {
     listeners: { smtp: { host: '127.0.0.1', port: 2525 } },
     toxState: () => ({ connection: 'udp', udpPort: 1, dhtKey: 'K', nodes: 2 }),
+    hasNetwork: () => true,
     isOnline: (_account, key) => node.isOnline(key),
     startAccount: async () => {},
     stopAccount: async () => {},
@@ -92,7 +93,7 @@ test('every command of the table is known to the daemon', async (t) => {
 test('status has the documented shape, running and stopped', async (t) => {
   const { run } = await running(t);
   const shape = await run('status');
-  assert.deepEqual(Object.keys(shape), ['version', 'pid', 'dataDir', 'listeners', 'accounts', 'queue']);
+  assert.deepEqual(Object.keys(shape), ['version', 'pid', 'dataDir', 'listeners', 'network', 'accounts', 'queue']);
   assert.equal(shape.pid, process.pid);
   assert.deepEqual(shape.listeners, { smtp: { host: '127.0.0.1', port: 2525 } });
   const [account] = shape.accounts as Row[];

@@ -76,6 +76,10 @@ export class FakeTox implements ToxFactory {
   readonly peers: FakePeer[] = [];
   readonly taken = new Set<number>();
 
+  hasNetwork(): boolean {
+    return true;
+  }
+
   newProfile(): { profile: Uint8Array; toxId: string } {
     const toxId = newToxId();
     return { profile: Buffer.from(toxId), toxId };
