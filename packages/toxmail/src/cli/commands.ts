@@ -80,6 +80,20 @@ export const COMMANDS: readonly CommandSpec[] = [
   { name: 'queue list', positionals: [], options: ['account'], kind: 'control', help: 'outgoing mail (also "queue")' },
   { name: 'queue retry', positionals: ['id'], options: [], kind: 'control', help: 'try one now' },
   { name: 'queue cancel', positionals: ['id'], options: [], kind: 'control', help: 'give one up' },
+  {
+    name: 'mail-settings',
+    positionals: [],
+    options: ['account', 'for', 'install'],
+    kind: 'control',
+    help: 'how to set up a mail program',
+  },
+  {
+    name: 'tls ca',
+    positionals: [],
+    options: [],
+    kind: 'control',
+    help: 'the certificate authority that mail programs on other machines should trust',
+  },
   { name: 'node', positionals: [], options: [], kind: 'control', help: 'lines for --bootstrap of another node' },
   {
     name: 'bootstrap',
@@ -105,6 +119,8 @@ export const OPTIONS: readonly OptionHelp[] = [
   { name: 'account', value: 'NAME', help: 'which account, if there are several' },
   { name: 'password', value: 'P', help: 'instead of a generated one' },
   { name: 'email', value: 'E', help: 'an e-mail address of the contact (repeatable)', multiple: true },
+  { name: 'for', value: 'PROGRAM', help: 'thunderbird, apple, k9 or outlook' },
+  { name: 'install', help: "write Thunderbird's file with the settings beside the program" },
   { name: 'wait', value: 'S', help: 'wait up to S seconds for the daemon and its connection to Tox' },
   ...RUN_OPTIONS.map((option) => ({
     name: option.name,

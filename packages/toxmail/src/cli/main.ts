@@ -6,6 +6,7 @@ import { VERSION } from '../daemon/version.ts';
 import { type ParsedArguments, parseArguments } from './arguments.ts';
 import { helpText } from './commands.ts';
 import { askDaemon } from './control-client.ts';
+import { installIspFiles } from './isp-folder.ts';
 import { render } from './render.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -50,8 +51,13 @@ async function execute(dataDir: string, parsed: ParsedArguments): Promise<number
   }
   const result =
     parsed.wait === undefined ? await ask(dataDir, parsed) : await waitForTox(dataDir, parsed, parsed.wait);
+  if (parsed.args.install === true && isSettings(result)) result.installed = installIspFiles(result.isp);
   process.stdout.write(parsed.json ? `${JSON.stringify(result, null, 2)}\n` : render(command.name, result));
   return 0;
+}
+
+function isSettings(result: unknown): result is { isp: Record<string, string>; installed?: string[] } {
+  return typeof result === 'object' && result !== null && 'isp' in result;
 }
 
 /** A folder that cannot be made, read or written, a full disk, a damaged database: nothing that a stack trace explains. */

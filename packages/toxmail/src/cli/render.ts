@@ -54,6 +54,13 @@ const RENDERERS: Readonly<Record<string, (result: never) => string[]>> = {
   'queue list': renderQueue,
   'queue retry': (row: Row) => [`Trying ${row.to} again.`],
   'queue cancel': (row: Row) => [`The mail to ${row.to} is given up.`],
+  'mail-settings': renderSettings,
+  'tls ca': (row: Row) => [
+    `Certificate authority of this machine: ${row.path}`,
+    `SHA-256 ${row.fingerprint}`,
+    '',
+    ...String(row.certificate).trimEnd().split('\n'),
+  ],
   node: (rows: BootstrapNode[]) => rows.map(formatBootstrapNode),
 };
 
@@ -73,6 +80,32 @@ function renderQueue(rows: Row[]): string[] {
       'No mail is waiting.',
     ),
     ...(delivered > 0 ? [`Delivered in the last days: ${delivered} (all of them: --json)`] : []),
+  ];
+}
+
+function renderSettings(row: Row): string[] {
+  const servers = [...(row.incoming as Row[]), row.outgoing as Row];
+  const [dns, installed] = [row.dns as string[], (row.installed ?? []) as string[]];
+  return [
+    `Address:   ${row.address}`,
+    `User name: ${row.user}`,
+    'Password:  shown when the account was made (a new one: toxmail account password NAME)',
+    '',
+    ...table(
+      servers.map((server) => ({
+        ...server,
+        protocol: String(server.protocol).toUpperCase(),
+        security: server.security === 'tls' ? 'SSL/TLS' : 'none',
+      })),
+      ['protocol', 'host', 'port', 'security'],
+      '',
+    ),
+    '',
+    ...(row.steps as string[]).map((step) => `- ${step}`),
+    ...(dns.length > 0
+      ? ['', 'If the domain of that name is yours, these DNS records let programs find it:', ...dns]
+      : []),
+    ...installed.map((path) => `Written: ${path}`),
   ];
 }
 

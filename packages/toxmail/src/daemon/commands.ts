@@ -1,10 +1,13 @@
+import { realFiles } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { addressForms, canonicalAddress, parseToxAddress } from '../contacts/address.ts';
 import type { Contact } from '../contacts/contacts.ts';
 import type { FriendRequest } from '../contacts/friend-requests.ts';
 import type { QueueItem } from '../queue/record.ts';
 import type { Account } from '../store/accounts.ts';
+import { type AuthorityFacts, authorityFacts } from '../tls/authority.ts';
 import type { DataFolder } from './data-folder.ts';
+import { settingsFor } from './settings-for.ts';
 import type { ToxConnection } from './tox-peer.ts';
 import { VERSION } from './version.ts';
 
@@ -20,6 +23,10 @@ export interface RunningParts {
   stopAccount(account: string): Promise<void>;
   befriend(contact: Contact): void;
   unfriend(account: string, publicKey: string): void;
+  /** The name or address under which mail programs reach this machine. */
+  mailHost(): string;
+  /** Undefined if the certificate is the person's own. */
+  authority(): Promise<AuthorityFacts | undefined>;
   /** Where other nodes reach the account's node. */
   nodeLine(account: string): { host: string; port: number; publicKey: string } | undefined;
 }
@@ -195,12 +202,33 @@ export class Commands {
     return this.#queue.cancel(text(args, 'id'));
   }
 
+  async mailSettings(args: Args): Promise<unknown> {
+    const { listeners, mailHost, authority } = this.#mustRun();
+    const { name } = this.#account(optionalText(args, 'account'));
+    return settingsFor(name, optionalText(args, 'for'), listeners, mailHost(), await authority());
+  }
+
+  async certificateAuthority(): Promise<unknown> {
+    const facts = await (this.#running ? this.#running.authority() : authorityFacts(realFiles, this.#folder.tls));
+    if (facts) return facts;
+    throw new UserError(
+      this.#running
+        ? 'This daemon uses a certificate of your own (tls-cert). Give out the one of its issuer.'
+        : 'There is no certificate authority yet. It is made at the first start: toxmail run',
+    );
+  }
+
   nodeLines(): unknown {
-    if (!this.#running) throw new UserError('The daemon is not running. Start it with: toxmail run');
+    this.#mustRun();
     return this.#folder.accounts.list().flatMap((account) => {
       const node = this.#running?.nodeLine(account.name);
       return node ? [{ account: account.name, ...node }] : [];
     });
+  }
+
+  #mustRun(): RunningParts {
+    if (!this.#running) throw new UserError('The daemon is not running. Start it with: toxmail run');
+    return this.#running;
   }
 
   /** Without a name: the only account there is. */
@@ -273,6 +301,8 @@ const HANDLERS: Readonly<Record<string, (this: Commands, args: Args) => unknown>
   'queue list': Commands.prototype.listQueue,
   'queue retry': Commands.prototype.retryQueued,
   'queue cancel': Commands.prototype.cancelQueued,
+  'mail-settings': Commands.prototype.mailSettings,
+  'tls ca': Commands.prototype.certificateAuthority,
   node: Commands.prototype.nodeLines,
 };
 

@@ -25,6 +25,7 @@ export interface Config {
   readonly smtpsPort: number;
   readonly pop3Port: number;
   readonly pop3sPort: number;
+  readonly webPort: number;
   /** Names of ports that nobody chose: if one is taken, any free one will do. */
   readonly unchosenPorts: readonly string[];
   readonly listen: string;
@@ -45,7 +46,7 @@ export interface Config {
 }
 
 /** Ports beside those that mail programs are set up with at first; a second daemon should not fail for them. */
-const SECOND_PORTS = ['smtps', 'pop3s'] as const;
+const SECOND_PORTS = ['smtps', 'pop3s', 'web'] as const;
 
 /** The folder that `--data`, TOXMAIL_DATA or the platform's custom names, in this order; absolute. */
 export function dataFolder(flag: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
@@ -101,6 +102,7 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
     smtpsPort: port(given['smtps-port'], 'smtps-port') ?? (smtpPort === 0 ? 0 : 2465),
     pop3Port,
     pop3sPort: port(given['pop3s-port'], 'pop3s-port') ?? (pop3Port === 0 ? 0 : 2995),
+    webPort: port(given['web-port'], 'web-port') ?? (smtpPort === 0 ? 0 : 2580),
     unchosenPorts: SECOND_PORTS.filter((name) => given[`${name}-port`] === undefined),
     listen,
     tlsNames: tlsNames(given['tls-name']),

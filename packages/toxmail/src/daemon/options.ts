@@ -19,7 +19,7 @@ export const RUN_OPTIONS = [
   { name: 'pop3s-port', kind: 'port', value: 'PORT', help: 'POP3 over TLS (2995)' },
   { name: 'imap-port', kind: 'port', value: 'PORT', help: 'IMAP', unbuilt: 'ignored' },
   { name: 'imaps-port', kind: 'port', value: 'PORT', help: 'IMAP over TLS', unbuilt: 'ignored' },
-  { name: 'web-port', kind: 'port', value: 'PORT', help: 'dashboard', unbuilt: 'ignored' },
+  { name: 'web-port', kind: 'port', value: 'PORT', help: 'web page with settings for mail programs (2580)' },
   {
     name: 'listen',
     kind: 'text',

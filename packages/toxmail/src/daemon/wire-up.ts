@@ -1,3 +1,4 @@
+import { isLoopback, isWildcard } from '../base/addresses.ts';
 import type { Scheduler } from '../base/clock.ts';
 import { errorCode, realFiles } from '../base/files.ts';
 import { type Logger, silentLogger } from '../base/log.ts';
@@ -10,8 +11,11 @@ import { Pop3Server } from '../pop3/server.ts';
 import { Queue } from '../queue/queue.ts';
 import { Relay } from '../submission/relay.ts';
 import { DEFAULT_SIZE_LIMIT, SubmissionServer } from '../submission/server.ts';
+import { type AuthorityFacts, authorityFacts } from '../tls/authority.ts';
+import { machineNames } from '../tls/names.ts';
 import { TlsProvider } from '../tls/provider.ts';
 import { CreditPool } from '../transfer/credit.ts';
+import { WebServer } from '../web/server.ts';
 import { AccountServices } from './account-services.ts';
 import { Commands, type RunningParts, type ToxState } from './commands.ts';
 import type { Config } from './config.ts';
@@ -119,7 +123,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
     });
     stops.push(async () => tls.stop());
 
-    stops.push(async () => void (await Promise.all([smtp.close(), pop3.close()]))); // also if only one could be opened
+    stops.push(async () => void (await Promise.all([smtp.close(), pop3.close(), web.close()]))); // also if only one could be opened
     const throttle = new LoginThrottle(scheduler, (login) => folder.accounts.find(login)?.name);
     const smtp = new SubmissionServer({
       accounts: folder.accounts,
@@ -145,13 +149,22 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       log,
       tls,
     });
+    const authority = (): Promise<AuthorityFacts | undefined> =>
+      config.ownCertificate ? Promise.resolve(undefined) : authorityFacts(realFiles, folder.tls);
+    const web: WebServer = new WebServer({
+      log,
+      listeners: () => mailListeners,
+      names: () => Object.values(machineNames(config.listen, config.tlsNames)).flat(),
+      authority,
+    });
     const port = listening(config, log);
-    const listeners = {
+    const mailListeners = {
       smtp: await port('smtp', config.smtpPort, (at) => smtp.listen(at)),
       smtps: await port('smtps', config.smtpsPort, (at) => smtp.listenTls(at)),
       pop3: await port('pop3', config.pop3Port, (at) => pop3.listen(at)),
       pop3s: await port('pop3s', config.pop3sPort, (at) => pop3.listenTls(at)),
     };
+    const listeners = { ...mailListeners, web: await port('web', config.webPort, (at) => web.listen(at)) };
 
     const running: RunningParts = {
       listeners,
@@ -162,6 +175,8 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       stopAccount: removeAccount,
       befriend: (contact) => services.get(contact.account)?.node.befriend(contact),
       unfriend: (account, publicKey) => services.get(account)?.node.unfriend(publicKey),
+      mailHost: () => mailHost(config),
+      authority,
       nodeLine(account) {
         const peer = services.get(account)?.node.peer;
         return peer && { host: reachableHost(), port: peer.udpPort, publicKey: peer.dhtPublicKey };
@@ -196,6 +211,12 @@ function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, target
       return toxId === undefined ? undefined : canonicalAddress(toxId);
     },
   });
+}
+
+/** Where mail programs find us: on this machine if they must be there, else by name if one was set, else by address. */
+function mailHost({ listen, tlsNames }: Config): string {
+  if (isLoopback(listen)) return listen === '::1' ? '::1' : '127.0.0.1';
+  return tlsNames[0] ?? (isWildcard(listen) ? reachableHost() : listen);
 }
 
 interface Address {

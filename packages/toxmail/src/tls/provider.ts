@@ -72,7 +72,8 @@ export class TlsProvider implements ServerTls {
     this.#listeners.push(listener);
   }
 
-  accept(socket: Socket): Promise<TLSSocket> {
+  /** Bound: servers hand it on. */
+  readonly accept = (socket: Socket): Promise<TLSSocket> => {
     const { scheduler } = this.#deps;
     return new Promise((resolve, reject) => {
       const secure = new TLSSocket(socket, { isServer: true, secureContext: this.context });
@@ -90,7 +91,7 @@ export class TlsProvider implements ServerTls {
         resolve(secure);
       });
     });
-  }
+  };
 
   stop(): void {
     this.#stopped = true;

@@ -58,7 +58,11 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
   );
   t.after(() => node.close());
   const parts: RunningParts = {
-    listeners: { smtp: { host: '127.0.0.1', port: 2525 } },
+    listeners: {
+      smtp: { host: '127.0.0.1', port: 2525 },
+      smtps: { host: '127.0.0.1', port: 2465 },
+      pop3s: { host: '127.0.0.1', port: 2995 },
+    },
     toxState: () => ({ connection: 'udp', udpPort: 1, dhtKey: 'K', nodes: 2 }),
     hasNetwork: () => true,
     isOnline: (_account, key) => node.isOnline(key),
@@ -66,6 +70,8 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
     stopAccount: async () => {},
     befriend: (contact) => node.befriend(contact),
     unfriend: (_account, key) => node.unfriend(key),
+    mailHost: () => 'pi.example.org',
+    authority: async () => ({ certificate: 'PEM', fingerprint: 'AB:CD', path: '/tls/ca.pem' }),
     nodeLine: () => ({ host: '192.0.2.1', port: 33_445, publicKey: 'AB'.repeat(32) }),
   };
   const commands = new Commands(house.folder, emptyQueue, parts);
@@ -95,7 +101,7 @@ test('status has the documented shape, running and stopped', async (t) => {
   const shape = await run('status');
   assert.deepEqual(Object.keys(shape), ['version', 'pid', 'dataDir', 'listeners', 'network', 'accounts', 'queue']);
   assert.equal(shape.pid, process.pid);
-  assert.deepEqual(shape.listeners, { smtp: { host: '127.0.0.1', port: 2525 } });
+  assert.deepEqual((shape.listeners as Row).smtp, { host: '127.0.0.1', port: 2525 });
   const [account] = shape.accounts as Row[];
   assert.deepEqual(Object.keys(account!), ['name', 'toxId', 'address', 'tox', 'contacts']);
   assert.deepEqual(account!.tox, { connection: 'udp', udpPort: 1, dhtKey: 'K', nodes: 2 });
@@ -285,4 +291,25 @@ test('what others wrote cannot play tricks with the terminal', () => {
   ]);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
   assert.doesNotMatch(shown.replaceAll('\n', ''), /[\x00-\x1f\u202e]/);
+});
+
+test('mail-settings has the documented shape, and steps for the programs it knows', async (t) => {
+  const { run } = await running(t);
+  const shape = await run('mail-settings');
+  assert.deepEqual(Object.keys(shape), ['account', 'address', 'user', 'incoming', 'outgoing', 'steps', 'isp', 'dns']);
+  assert.equal(shape.address, 'me@tox.alt');
+  assert.deepEqual(shape.incoming, [{ protocol: 'pop3', host: 'pi.example.org', port: 2995, security: 'tls' }]);
+  assert.deepEqual(shape.outgoing, { protocol: 'smtp', host: 'pi.example.org', port: 2465, security: 'tls' });
+  assert.deepEqual(Object.keys(shape.isp as Row), ['tox.alt.xml', 'tox.xml']);
+  assert.match(String((shape.dns as string[])[0]), /^_submissions\._tcp {2}SRV {2}0 1 2465 pi\.example\.org\.$/);
+  for (const program of ['thunderbird', 'apple', 'k9', 'outlook'])
+    assert.ok(((await run('mail-settings', { for: program })).steps as string[]).length >= 2, program);
+  await refused(run('mail-settings', { for: 'constructor' }), /thunderbird, apple, k9, outlook/);
+  await refused((await stopped(t)).run('mail-settings'), /not running/);
+});
+
+test('tls ca shows the authority, or says where one comes from', async (t) => {
+  const { run } = await running(t);
+  assert.deepEqual(await run('tls ca'), { certificate: 'PEM', fingerprint: 'AB:CD', path: '/tls/ca.pem' });
+  await refused((await stopped(t)).run('tls ca'), /first start/);
 });

@@ -141,7 +141,7 @@ test('what is not built is refused where ignoring it would mislead, and named wh
     refusal(() => configFrom({ 'no-udp': true }, {})),
     /no-udp is not built/,
   );
-  assert.deepEqual(configFrom({}, { 'imap-port': '0', 'web-port': '0' }).ignored, ['imap-port', 'web-port']);
+  assert.deepEqual(configFrom({}, { 'imap-port': '0', 'web-port': '0' }).ignored, ['imap-port']);
 });
 
 test('the data folder: flag, then environment, then the platform', () => {
