@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { mkdir, readdir, stat, unlink } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 /** An open file. Positions and sizes are in bytes. */
@@ -45,8 +45,12 @@ export interface FileSystem {
   readdir(path: string): Promise<string[]>;
   /** Undefined if there is nothing of that name. */
   stat(path: string): Promise<FileStat | undefined>;
+  /** Sets the time of the last change. */
+  setMtime(path: string, unixMs: number): Promise<void>;
   /** With all missing parents; no error if it exists. */
   mkdir(path: string): Promise<void>;
+  /** With all that is in it; no error if it is not there. */
+  removeFolder(path: string): Promise<void>;
   /** Returns when the names in that folder (new, renamed, removed) are on the disk. */
   syncFolder(path: string): Promise<void>;
 }
@@ -125,9 +129,13 @@ export const realFiles: FileSystem = {
       throw error;
     }
   },
+  async setMtime(path, unixMs) {
+    fs.utimesSync(path, unixMs / 1000, unixMs / 1000);
+  },
   async mkdir(path) {
     await mkdir(path, { recursive: true, mode: FOLDER_MODE });
   },
+  removeFolder: (path) => rm(path, { recursive: true, force: true }),
   async syncFolder(path) {
     const fd = fs.openSync(path, 'r');
     try {

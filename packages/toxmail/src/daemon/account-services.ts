@@ -5,6 +5,9 @@ import type { Logger } from '../base/log.ts';
 import { keyAddress } from '../contacts/address.ts';
 import { AddressBookOf } from '../contacts/address-book.ts';
 import { MailServer } from '../delivery/mail-server.ts';
+import type { IndexThread } from '../mailbox/index/index-client.ts';
+import type { MailIndex } from '../mailbox/index/mail-index.ts';
+import { MaildirStore } from '../mailbox/mail-store.ts';
 import { Maildir } from '../maildir/maildir.ts';
 import type { CreditPool } from '../transfer/credit.ts';
 import { Inbox } from '../transfer/inbox.ts';
@@ -22,6 +25,7 @@ export interface AccountDeps {
   readonly log: Logger;
   /** Shared by all accounts. */
   readonly pool: CreditPool;
+  readonly indexThread: IndexThread;
   /** Largest mail that programs may hand in, bytes; from contacts the same is taken. */
   readonly sizeLimit: number;
   /** Undefined: into the Maildir. */
@@ -33,14 +37,28 @@ export interface AccountDeps {
 export class AccountServices {
   readonly node: AccountNode;
   readonly maildir: Maildir;
+  /** The Maildir and its folders, as the servers for mail programs see them. */
+  readonly mailbox: MaildirStore;
   readonly handOver: MailServer | undefined;
   readonly inbox: Inbox;
   readonly seen: SeenTransfers;
   readonly transfer: MailTransfer;
+  readonly #index: MailIndex;
 
-  constructor(account: string, { folder, scheduler, log, pool, sizeLimit, deliver, hooks }: AccountDeps) {
+  constructor(account: string, deps: AccountDeps) {
+    const { folder, scheduler, log, pool, indexThread, sizeLimit, deliver, hooks } = deps;
     this.node = new AccountNode(account, folder, log, hooks);
     this.maildir = new Maildir(realFiles, folder.maildirOf(account), scheduler);
+    this.#index = indexThread.open(folder.indexOf(account));
+    this.mailbox = new MaildirStore({
+      files: realFiles,
+      scheduler,
+      log,
+      inbox: this.maildir,
+      index: this.#index,
+      appendLimit: sizeLimit,
+      quotaLimit: () => undefined,
+    });
     this.handOver =
       deliver &&
       new MailServer({
@@ -70,12 +88,15 @@ export class AccountServices {
   }
 
   /** Before the node starts: an offer may come with its first packets. */
-  prepare(): Promise<void> {
-    return this.inbox.prepare();
+  async prepare(): Promise<void> {
+    await this.inbox.prepare();
+    await this.mailbox.prepare();
   }
 
   async stop(): Promise<void> {
     await this.transfer.stop();
     await this.node.close();
+    await this.mailbox.stop();
+    await this.#index.close();
   }
 }

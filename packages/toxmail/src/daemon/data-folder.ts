@@ -45,6 +45,11 @@ export class DataFolder {
     return join(this.path, 'accounts', account, 'Maildir');
   }
 
+  /** A cache: made again if it is not there. */
+  indexOf(account: string): string {
+    return join(this.path, 'accounts', account, 'index.db');
+  }
+
   profileOf(account: string): string {
     return join(this.path, 'accounts', account, 'profile.tox');
   }

@@ -7,6 +7,7 @@ import { UserError } from '../base/user-error.ts';
 import { canonicalAddress } from '../contacts/address.ts';
 import { LocalDelivery } from '../delivery/local.ts';
 import type { DeliveryTarget } from '../delivery/target.ts';
+import { IndexThread } from '../mailbox/index/index-client.ts';
 import { Pop3Server } from '../pop3/server.ts';
 import { Queue } from '../queue/queue.ts';
 import { Relay } from '../submission/relay.ts';
@@ -68,6 +69,8 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       peerOffline: (account: string, key: string) => queue.peerOffline(account, key),
     };
     const pool = new CreditPool();
+    const indexThread = new IndexThread(log);
+    stops.push(() => indexThread.close());
     const sizeLimit = DEFAULT_SIZE_LIMIT;
 
     const startAccount = async (name: string): Promise<void> => {
@@ -76,6 +79,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
         scheduler,
         log,
         pool,
+        indexThread,
         sizeLimit,
         deliver: deliver(name),
         hooks,

@@ -38,7 +38,7 @@ export interface FolderInfo {
   readonly name: string;
   readonly specialUse: SpecialUse | undefined;
   readonly subscribed: boolean;
-  /** RFC 8474: stays through renames, is never given again. Empty if `noSelect`. */
+  /** RFC 8474: stays through renames, is never given again. Empty if `noSelect`, or not known before the folder is opened. */
   readonly mailboxId: string;
   /** Only a level above others: holds no mails. */
   readonly noSelect: boolean;

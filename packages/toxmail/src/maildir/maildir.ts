@@ -7,7 +7,7 @@ import type { FileSystem, OpenFile } from '../base/files.ts';
 import { errorCode, unlinkIfThere } from '../base/files.ts';
 import { WireSize } from './line-ends.ts';
 import type { NameParts } from './name.ts';
-import { hostPart, parseName, uniqueName } from './name.ts';
+import { hostPart, INFO_SEPARATOR, parseName, uniqueName } from './name.ts';
 
 /** The Maildir convention: nothing in tmp/ takes longer than this to write. */
 const TMP_AGE_MS = 36 * 3_600_000;
@@ -41,7 +41,10 @@ export class Maildir {
   readonly #clock: Clock;
   readonly #host: string;
   readonly #newFolder: FolderSync;
+  readonly #curFolder: FolderSync;
   readonly #sizes = new Map<string, number>();
+  /** Told of each mail that was delivered here, when it is on the disk. */
+  onDelivered: (mail: MaildirMessage) => void = () => {};
 
   constructor(files: FileSystem, path: string, clock: Clock, host = hostname()) {
     this.#files = files;
@@ -49,6 +52,7 @@ export class Maildir {
     this.#clock = clock;
     this.#host = hostPart(host);
     this.#newFolder = new FolderSync(files, join(path, 'new'));
+    this.#curFolder = new FolderSync(files, join(path, 'cur'));
   }
 
   /** Creates the folders and removes what crashes left in tmp/ more than 36 hours ago. */
@@ -64,7 +68,18 @@ export class Maildir {
 
   /** Starts a new mail. Finish it by `commit` or `abort`. */
   async create(token?: string): Promise<MaildirWriter> {
-    const unique = uniqueName(
+    const unique = this.uniqueName(token);
+    const path = join(this.path, 'tmp', unique);
+    const file = await this.#files.open(path, 'create');
+    return new MaildirWriter(this.#files, this.path, unique, path, file, async (mail) => {
+      await this.#newFolder.sync();
+      this.onDelivered(mail);
+    });
+  }
+
+  /** A name that no mail has. */
+  uniqueName(token?: string): string {
+    return uniqueName(
       {
         unixMs: () => this.#clock.unixMs(),
         pid: process.pid,
@@ -74,10 +89,11 @@ export class Maildir {
       },
       token,
     );
-    const path = join(this.path, 'tmp', unique);
-    return new MaildirWriter(this.#files, this.path, unique, path, await this.#files.open(path, 'create'), () =>
-      this.#newFolder.sync(),
-    );
+  }
+
+  /** Makes names in cur/ last that were made, changed or removed. */
+  syncCur(): Promise<void> {
+    return this.#curFolder.sync();
   }
 
   /** All mails, oldest first. One directory read per folder: 100,000 mails take well under a second. */
@@ -109,8 +125,8 @@ export class Maildir {
 
   /** Makes removals last. */
   async syncRemovals(): Promise<void> {
-    await this.#files.syncFolder(join(this.path, 'new'));
-    await this.#files.syncFolder(join(this.path, 'cur'));
+    await this.#newFolder.sync();
+    await this.#curFolder.sync();
   }
 
   /** The size with every line end as CRLF; reads the mail if its name does not tell. Undefined if it has gone. */
@@ -170,7 +186,7 @@ export class MaildirWriter {
   readonly #unique: string;
   readonly #tmpPath: string;
   readonly #file: OpenFile;
-  readonly #syncNew: () => Promise<void>;
+  readonly #delivered: (mail: MaildirMessage) => Promise<void>;
   readonly #wireSize = new WireSize();
   #size = 0;
   #open = true;
@@ -181,14 +197,14 @@ export class MaildirWriter {
     unique: string,
     tmpPath: string,
     file: OpenFile,
-    syncNew: () => Promise<void>,
+    delivered: (mail: MaildirMessage) => Promise<void>,
   ) {
     this.#files = files;
     this.#maildir = maildir;
     this.#unique = unique;
     this.#tmpPath = tmpPath;
     this.#file = file;
-    this.#syncNew = syncNew;
+    this.#delivered = delivered;
   }
 
   /** Bytes so far. */
@@ -207,18 +223,32 @@ export class MaildirWriter {
    * not in new/ (as far as the failing disk lets us remove it); call `abort`.
    */
   async commit(): Promise<MaildirMessage> {
-    await this.#file.sync();
-    await this.#close();
-    const name = `${this.#unique},S=${this.#size},W=${this.#wireSize.total}`;
-    const path = join(this.#maildir, 'new', name);
-    await this.#files.rename(this.#tmpPath, path);
+    await this.seal();
+    const mail = await this.#place('new', this.#name());
     try {
-      await this.#syncNew();
+      await this.#delivered(mail);
     } catch (error) {
-      await unlinkIfThere(this.#files, path).catch(() => {}); // else it would come twice when it is sent again
+      await unlinkIfThere(this.#files, join(this.#maildir, mail.path)).catch(() => {}); // else it would come twice when it is sent again
       throw error;
     }
-    return message('new', name, parseName(name)!);
+    return mail;
+  }
+
+  /** Ends the writing: all bytes are on the disk, under a name that nobody reads. `mtimeMs`: the mail's INTERNALDATE. */
+  async seal(mtimeMs?: number): Promise<void> {
+    if (mtimeMs !== undefined) await this.#files.setMtime(this.#tmpPath, mtimeMs);
+    await this.#file.sync();
+    await this.#close();
+  }
+
+  /** After `seal`: puts the mail into cur/ with these flags, where everybody sees it. The caller syncs that folder. */
+  placeInCur(flags: string): Promise<MaildirMessage> {
+    return this.#place('cur', `${this.#name()}${INFO_SEPARATOR}2,${flags}`);
+  }
+
+  /** The same under a name that the caller made up. */
+  placeAs(path: string): Promise<void> {
+    return this.#files.rename(this.#tmpPath, path);
   }
 
   /** Removes what was written. Harmless after `commit`; never throws: what stays is cleaned by age. */
@@ -229,6 +259,15 @@ export class MaildirWriter {
     } catch {
       // the disk has failed already, and the caller knows
     }
+  }
+
+  #name(): string {
+    return `${this.#unique},S=${this.#size},W=${this.#wireSize.total}`;
+  }
+
+  async #place(folder: 'new' | 'cur', name: string): Promise<MaildirMessage> {
+    await this.#files.rename(this.#tmpPath, join(this.#maildir, folder, name));
+    return message(folder, name, parseName(name)!);
   }
 
   async #close(): Promise<void> {

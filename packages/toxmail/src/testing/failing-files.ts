@@ -72,9 +72,19 @@ export class FailingFiles implements FileSystem {
     return this.#inner.stat(path);
   };
 
+  setMtime: FileSystem['setMtime'] = async (path, unixMs) => {
+    this.#count('setMtime', path);
+    return this.#inner.setMtime(path, unixMs);
+  };
+
   mkdir: FileSystem['mkdir'] = async (path) => {
     this.#count('mkdir', path);
     return this.#inner.mkdir(path);
+  };
+
+  removeFolder: FileSystem['removeFolder'] = async (path) => {
+    this.#count('removeFolder', path);
+    return this.#inner.removeFolder(path);
   };
 
   syncFolder: FileSystem['syncFolder'] = async (path) => {

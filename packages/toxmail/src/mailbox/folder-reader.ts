@@ -1,0 +1,151 @@
+import { join } from 'node:path';
+import { setImmediate as immediate } from 'node:timers/promises';
+import { errorCode, type OpenFile } from '../base/files.ts';
+import { type FolderState, uniqueOf } from './folder-state.ts';
+import type { IndexedContent } from './index/mail-index.ts';
+import { UNKNOWN } from './mail-table.ts';
+import { FileMessageReader } from './message-reader.ts';
+import type { PartPlaces } from './mime/parse-mail.ts';
+import { evaluate } from './search.ts';
+import type { MessageReader, MessageRecord, SearchKey, SortKey, Thread, Wanted } from './types.ts';
+
+/** Mails of one piece of an answer: a millisecond or so. */
+const BATCH = 100;
+
+/** What is read of a folder's mails. */
+export class FolderReader {
+  readonly #state: FolderState;
+
+  constructor(state: FolderState) {
+    this.#state = state;
+  }
+
+  async *records(uids: Iterable<number>, want: Wanted): AsyncGenerator<readonly MessageRecord[]> {
+    let batch: number[] = [];
+    for (const uid of uids) {
+      batch.push(uid);
+      if (batch.length < BATCH) continue;
+      yield await this.#batch(batch, want);
+      batch = [];
+      await immediate();
+    }
+    if (batch.length > 0) yield await this.#batch(batch, want);
+  }
+
+  async open(uid: number): Promise<MessageReader | undefined> {
+    await this.#parsed([uid]);
+    const { table, deps } = this.#state;
+    const i = table.indexOf(uid);
+    if (i < 0) return undefined;
+    const structure = deps.index.structure(table.contents[i]!);
+    const dateMs = table.dates[i]!;
+    const file = structure === undefined ? undefined : await this.#file(uid);
+    return file && new FileMessageReader(file, JSON.parse(structure!) as PartPlaces, dateMs);
+  }
+
+  async search(query: SearchKey): Promise<Uint32Array> {
+    return evaluate(query, this.#state, () => this.#parsed(this.#state.table.uids));
+  }
+
+  async sort(uids: Iterable<number>, by: readonly SortKey[]): Promise<Uint32Array> {
+    const wanted = Uint32Array.from(uids);
+    await this.#parsed(wanted);
+    return this.#state.deps.index.sort(this.#state.key, wanted, by);
+  }
+
+  async thread(uids: Iterable<number>, algorithm: 'REFERENCES' | 'ORDEREDSUBJECT'): Promise<readonly Thread[]> {
+    const wanted = Uint32Array.from(uids);
+    await this.#parsed(wanted);
+    return this.#state.deps.index.thread(this.#state.key, wanted, algorithm);
+  }
+
+  async #batch(uids: readonly number[], want: Wanted): Promise<MessageRecord[]> {
+    await this.#parsed(uids);
+    const { table, deps } = this.#state;
+    const indexes = uids.map((uid) => table.indexOf(uid)).filter((i) => i >= 0);
+    const needed =
+      want.envelope || want.body || want.bodyStructure || want.headerFields || want.preview || want.objectIds;
+    const contents = needed
+      ? deps.index.contents(
+          indexes.map((i) => table.contents[i]!),
+          want,
+        )
+      : [];
+    const byContent = new Map<number, IndexedContent>(contents.map((each) => [each.content, each]));
+    const records: MessageRecord[] = [];
+    for (const i of indexes) {
+      const content = byContent.get(table.contents[i]!);
+      const uid = table.uids[i]!;
+      const record = { uid, size: table.sizes[i]!, internalDateMs: table.dates[i]! };
+      records.push({
+        ...record,
+        envelope: content?.envelope,
+        body: content?.body,
+        bodyStructure: content?.bodyStructure,
+        headerFields: content?.headerFields === undefined ? undefined : Buffer.from(content.headerFields, 'latin1'),
+        preview: content?.preview,
+        emailId: content?.emailId,
+        threadId: content?.threadId,
+      });
+    }
+    if (!want.headerFields) return records;
+    const { names, not } = want.headerFields;
+    const complete: MessageRecord[] = [];
+    for (const record of records) {
+      if (record.headerFields) complete.push(record);
+      else {
+        const headerFields = await this.#headerFields(record.uid, names, not);
+        if (headerFields) complete.push({ ...record, headerFields });
+      }
+    }
+    return complete;
+  }
+
+  async #headerFields(uid: number, names: readonly string[], not: boolean): Promise<Uint8Array | undefined> {
+    const reader = await this.open(uid);
+    try {
+      return await reader?.headerFields([], names, not);
+    } finally {
+      await reader?.close();
+    }
+  }
+
+  /** Waits until these mails are parsed, if they are still there. */
+  async #parsed(uids: Iterable<number>): Promise<void> {
+    const { table, deps, key } = this.#state;
+    let hurried = false;
+    for (;;) {
+      if (this.#state.gone) return;
+      const missing: number[] = [];
+      for (const uid of uids) {
+        const i = table.indexOf(uid);
+        if (i >= 0 && table.contents[i] === UNKNOWN) missing.push(uid);
+      }
+      if (missing.length === 0) return;
+      if (!hurried) deps.index.hurry(key, missing);
+      hurried = true;
+      await this.#state.untilParsed();
+    }
+  }
+
+  /** Undefined if it has gone. */
+  async #file(uid: number): Promise<OpenFile | undefined> {
+    const { table, deps, maildir } = this.#state;
+    for (const attempt of [1, 2]) {
+      const path = table.paths[table.indexOf(uid)];
+      if (path === undefined) return undefined;
+      try {
+        return await deps.files.open(join(maildir.path, path), 'read');
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT') throw error;
+      }
+      if (attempt === 2) break;
+      const unique = uniqueOf(path);
+      await this.#state.turn(async () => {
+        const at = (await this.#state.locate(new Set([unique]))).get(unique);
+        if (at !== undefined && table.indexOfUnique(unique) >= 0) this.#state.moved(at);
+      });
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,453 @@
+import { join } from 'node:path';
+import type { Scheduler } from '../base/clock.ts';
+import type { FileSystem } from '../base/files.ts';
+import { errorField, type Logger } from '../base/log.ts';
+import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
+import { INFO_SEPARATOR, parseName } from '../maildir/name.ts';
+import { FolderWatch } from './folder-watch.ts';
+import type { FolderKey, IndexedMails, MailIndex, MailToParse, ParsedMail } from './index/mail-index.ts';
+import { bitsOf, Keywords } from './keywords.ts';
+import { MailTable, UNKNOWN } from './mail-table.ts';
+import { Slices, Turns } from './turns.ts';
+import type { FlagBits, FolderChange, Unsubscribe } from './types.ts';
+import { type UidEntry, UidList } from './uid-list.ts';
+
+/** Without news of the system a folder's times are looked at so often at most; a look at all names costs more. */
+const LOOK_EVERY_MS = 5_000;
+/** … and takes at most this part of the time. */
+const LOOK_SHARE = 20;
+
+export interface FolderDeps {
+  readonly files: FileSystem;
+  readonly scheduler: Scheduler;
+  readonly log: Logger;
+  readonly index: MailIndex;
+  /** A mod-sequence above all before; in the whole account. */
+  nextModSeq(least: number): number;
+  /** A UIDVALIDITY that the account never had. */
+  uidValidity(): number;
+  /** True the first time that this process opens this folder. */
+  fresh(mailboxPath: string): boolean;
+}
+
+/** A mail's file as it was found. */
+export interface Found {
+  readonly unique: string;
+  /** `cur/NAME` or `new/NAME`. */
+  readonly path: string;
+  readonly wireSize: number | undefined;
+  readonly bits: FlagBits;
+  /** Of a mail that is parsed already. */
+  readonly known?: { readonly content: number; readonly size: number; readonly dateMs: number };
+}
+
+/**
+ * What we know of a folder, kept in step with the disk. All changes go through `turn`, one at a time: first the files,
+ * then the UID list, both synced; then columns, index, listeners.
+ */
+export class FolderState {
+  readonly maildir: Maildir;
+  readonly keywords: Keywords;
+  readonly table = new MailTable();
+  readonly deps: FolderDeps;
+  readonly #turns = new Turns();
+  readonly #listeners = new Set<(change: FolderChange) => void>();
+  #list!: UidList;
+  #watch: FolderWatch | undefined;
+  #highestModSeq = 0;
+  #gone = false;
+  /** Times of new/ and cur/ when all names were last looked at. */
+  #stamp = '';
+  #lookedAt = 0;
+  #lookTook = 0;
+  #parsedWaiters: (() => void)[] = [];
+  #usedAt = 0;
+
+  constructor(maildir: Maildir, deps: FolderDeps) {
+    this.maildir = maildir;
+    this.deps = deps;
+    this.keywords = new Keywords(deps.files, maildir.path);
+  }
+
+  get key(): FolderKey {
+    return { mailboxId: this.#list.mailboxId, uidValidity: this.#list.uidValidity };
+  }
+
+  get uidNext(): number {
+    return this.#list.next;
+  }
+
+  get highestModSeq(): number {
+    return this.#highestModSeq;
+  }
+
+  /** True if somebody used the folder after `mono`, or does. */
+  usedSince(mono: number): boolean {
+    const inUse = this.#listeners.size > 0 || this.#turns.busy || this.#parsedWaiters.length > 0;
+    if (inUse) this.touch();
+    return this.#usedAt > mono;
+  }
+
+  touch(): void {
+    this.#usedAt = this.deps.scheduler.mono();
+  }
+
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  listen(listener: (change: FolderChange) => void): Unsubscribe {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      this.touch();
+    };
+  }
+
+  /** Runs alone among all that change this folder. */
+  turn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(work);
+  }
+
+  async load(): Promise<void> {
+    const { files, scheduler, index } = this.deps;
+    const path = this.maildir.path;
+    await this.maildir.prepare();
+    await this.keywords.refresh();
+    this.#watch = new FolderWatch(path, scheduler, () => void this.sync().catch((error) => this.#failed(error)));
+    const options = { fresh: this.deps.fresh(path), validity: this.deps.uidValidity };
+    const { list, entries } = await UidList.open(files, scheduler, path, options);
+    this.#list = list;
+    const indexed = await index.load(this.key);
+    index.onParsed(this.key, (mails) => this.#parsed(mails));
+    await this.turn(async () => {
+      this.#stamp = await this.#times();
+      const found = new Map<string, Found>();
+      await this.#read((path) => {
+        const mail = foundOf(path);
+        if (mail) found.set(mail.unique, mail);
+      });
+      await this.#merge(found, entries, indexed);
+    });
+  }
+
+  async unload(): Promise<void> {
+    this.#watch?.close();
+    this.deps.index.onParsed(this.key, undefined);
+    await this.turn(() => this.#list.close());
+  }
+
+  /** The folder is no more. */
+  async end(): Promise<void> {
+    this.#gone = true;
+    this.#tell({ kind: 'gone' });
+    await this.unload();
+    for (const go of this.#parsedWaiters.splice(0)) go();
+  }
+
+  /** Takes in what other programs did. */
+  async sync(): Promise<void> {
+    const touched = await this.#watch?.take();
+    await this.turn(async () => {
+      if (this.#gone) return;
+      if (this.#watch && touched === undefined) return this.look();
+      if (touched && touched.size > 0 && !(await this.#takeIn(touched))) return this.look();
+      const { scheduler } = this.deps;
+      const wait = Math.max(LOOK_EVERY_MS, this.#lookTook * LOOK_SHARE);
+      if (scheduler.mono() - this.#lookedAt < wait) return;
+      this.#lookedAt = scheduler.mono();
+      if ((await this.#times()) !== this.#stamp) await this.look();
+    });
+  }
+
+  /** Compares all names with what we know. In a turn. */
+  async look(): Promise<void> {
+    const { table } = this;
+    await this.keywords.refresh();
+    this.#stamp = await this.#times();
+    const seen = new Uint8Array(table.count);
+    let unseen = table.count;
+    const other = new Map<string, Found>();
+    const see = (path: string): void => {
+      const i = table.indexOfUnique(uniqueOf(path));
+      if (i >= 0 && !seen[i]) {
+        seen[i] = 1;
+        unseen--;
+      }
+      if (i >= 0 && table.paths[i] === path) return;
+      const mail = foundOf(path);
+      if (mail) other.set(mail.unique, mail);
+    };
+    await this.#read(see);
+    // A name that another program changes while we read may be in neither place; a second look sees it.
+    if (unseen > 0) await this.#read(see);
+    this.#moved([...other.values()].filter(({ unique }) => table.indexOfUnique(unique) >= 0));
+    const fresh = [...other.values()].filter(({ unique }) => table.indexOfUnique(unique) < 0);
+    const gone: number[] = [];
+    if (unseen > 0) for (let i = 0; i < seen.length; i++) if (!seen[i]) gone.push(i);
+    this.vanish(gone, undefined);
+    if (fresh.length > 0) await this.adopt(inOrder(fresh));
+  }
+
+  /** We are about to change this name (`cur/NAME`). */
+  own(path: string): void {
+    this.#watch?.own(path);
+  }
+
+  /**
+   * Gives UIDs to mails whose files are on the disk, and tells of them; the UIDs in order of `found`. Mails that have
+   * one keep it. In a turn.
+   */
+  async adopt(found: readonly Found[]): Promise<number[]> {
+    const fresh = found.filter(({ unique }) => this.table.indexOfUnique(unique) < 0);
+    if (fresh.length > 0) {
+      const entries = await this.#list.assign(fresh.map(({ unique }) => unique));
+      const modSeq = this.#nextModSeq();
+      for (const [i, mail] of fresh.entries()) this.#add(mail, entries[i]!, modSeq);
+      this.#index(
+        fresh.map((mail, i) => ({ mail, uid: entries[i]!.uid })),
+        modSeq,
+      );
+      this.#tell({ kind: 'added', uids: Uint32Array.from(entries, ({ uid }) => uid), modSeq });
+    }
+    return found.map(({ unique }) => this.table.uids[this.table.indexOfUnique(unique)]!);
+  }
+
+  /** A mail that was delivered into new/ by us. */
+  delivered(mail: MaildirMessage): void {
+    this.own(mail.path);
+    const found = foundOf(mail.path);
+    if (!found) return;
+    this.turn(async () => void (this.#gone || (await this.adopt([found])))).catch((error) => this.#failed(error));
+  }
+
+  /** The files of these mails have gone; positions ascend. In a turn. Returns their UIDs. */
+  vanish(indexes: readonly number[], by: unknown): Uint32Array {
+    const uids = Uint32Array.from(indexes, (i) => this.table.uids[i]!);
+    if (uids.length === 0) return uids;
+    const uniques = indexes.map((i) => uniqueOf(this.table.paths[i]!));
+    this.table.remove(indexes, uniques);
+    const modSeq = this.#nextModSeq();
+    this.deps.index.expunged(this.key, uids, modSeq);
+    this.#tell({ kind: 'expunged', uids, modSeq, by });
+    return uids;
+  }
+
+  /** These mails have new flags: in `paths` of the table already. In a turn. */
+  reflag(indexes: readonly number[], bits: readonly FlagBits[], by: unknown): number {
+    if (indexes.length === 0) return this.#highestModSeq;
+    const modSeq = this.#nextModSeq();
+    for (const [n, i] of indexes.entries()) {
+      this.table.bits[i] = bits[n]!;
+      this.table.modSeqs[i] = modSeq;
+    }
+    const uids = Uint32Array.from(indexes, (i) => this.table.uids[i]!);
+    this.deps.index.flags(this.key, uids, Uint32Array.from(bits), modSeq);
+    this.#tell({ kind: 'flags', uids, modSeq, by });
+    return modSeq;
+  }
+
+  /** Where these mails are now, as `cur/NAME` or `new/NAME`, by the unique part of their names. */
+  async locate(uniques: ReadonlySet<string>): Promise<Map<string, string>> {
+    const at = new Map<string, string>();
+    const see = (path: string): void => {
+      const unique = uniqueOf(path);
+      if (uniques.has(unique)) at.set(unique, path);
+    };
+    await this.#read(see);
+    if (at.size < uniques.size) await this.#read(see); // renamed while we read
+    return at;
+  }
+
+  /** Resolves when something was parsed, or the folder is gone. */
+  untilParsed(): Promise<void> {
+    return new Promise((go) => this.#parsedWaiters.push(go));
+  }
+
+  /** Mails that we know have these names now. */
+  #moved(found: readonly Found[]): void {
+    const { table } = this;
+    const changed: number[] = [];
+    const bits: FlagBits[] = [];
+    for (const mail of found) {
+      const i = table.indexOfUnique(mail.unique);
+      table.paths[i] = mail.path;
+      if (table.bits[i] === mail.bits) continue;
+      changed.push(i);
+      bits.push(mail.bits);
+    }
+    this.reflag(changed, bits, undefined);
+  }
+
+  /** False: a mail seems to be gone, and only a look at all can tell. */
+  async #takeIn(touched: ReadonlySet<string>): Promise<boolean> {
+    const there: Found[] = [];
+    const absent: Found[] = [];
+    for (const path of touched) {
+      const mail = foundOf(path);
+      if (!mail) continue;
+      const stat = await this.deps.files.stat(join(this.maildir.path, path));
+      (stat ? there : absent).push(mail);
+    }
+    const isThere = new Set(there.map(({ unique }) => unique));
+    const { table } = this;
+    if (absent.some(({ unique, path }) => !isThere.has(unique) && table.paths[table.indexOfUnique(unique)] === path))
+      return false;
+    await this.keywords.refresh();
+    this.#moved(there.filter(({ unique }) => table.indexOfUnique(unique) >= 0));
+    const fresh = there.filter(({ unique }) => table.indexOfUnique(unique) < 0);
+    if (fresh.length > 0) await this.adopt(inOrder(fresh));
+    return true;
+  }
+
+  /** All names of the folder, as `cur/NAME` or `new/NAME`. */
+  async #read(each: (path: string) => void): Promise<void> {
+    const { files, scheduler } = this.deps;
+    const from = scheduler.mono();
+    const slices = new Slices();
+    // new/ before cur/: a mail that another program moves meanwhile is seen twice rather than never.
+    for (const sub of ['new/', 'cur/']) {
+      for (const name of await files.readdir(join(this.maildir.path, sub))) {
+        if (slices.over) await slices.pause();
+        each(sub + name);
+      }
+    }
+    this.#lookedAt = scheduler.mono();
+    this.#lookTook = this.#lookedAt - from;
+  }
+
+  /** A mail was found under another name. In a turn. */
+  moved(path: string): void {
+    const mail = foundOf(path);
+    if (mail) this.#moved([mail]);
+  }
+
+  async #times(): Promise<string> {
+    const { files } = this.deps;
+    const times = [];
+    for (const sub of ['new', 'cur']) times.push((await files.stat(join(this.maildir.path, sub)))?.mtimeMs);
+    return times.join(' ');
+  }
+
+  /** At the start: files, UID list and index make the table. */
+  async #merge(found: Map<string, Found>, entries: Map<string, UidEntry>, indexed: IndexedMails): Promise<void> {
+    const { index } = this.deps;
+    this.#highestModSeq = indexed.highestModSeq;
+    const slices = new Slices();
+    const at = new Map<number, number>();
+    for (let i = 0; i < indexed.uids.length; i++) at.set(indexed.uids[i]!, i);
+    const fresh = indexed.highestModSeq === 0 ? this.#nextModSeq() : 0;
+    const listed = entries.size;
+    const changed: number[] = [];
+    const unparsed: MailToParse[] = [];
+    for (const [unique, entry] of entries) {
+      if (slices.over) await slices.pause();
+      const mail = found.get(unique);
+      if (!mail) {
+        entries.delete(unique);
+        continue;
+      }
+      found.delete(unique);
+      const row = at.get(entry.uid);
+      if (row !== undefined) at.delete(entry.uid);
+      const content = row === undefined ? UNKNOWN : indexed.contents[row]!;
+      const modSeq = row === undefined ? fresh : indexed.modSeqs[row]!;
+      const size = row === undefined ? (mail.wireSize ?? UNKNOWN) : indexed.sizes[row]!;
+      const dateMs = row === undefined ? Number.NaN : indexed.dates[row]!;
+      this.table.add({ ...mail, ...entry, content, modSeq, size, dateMs });
+      if (row === undefined ? fresh === 0 : indexed.bits[row] !== mail.bits) changed.push(this.table.count - 1);
+      if (content === UNKNOWN) unparsed.push(this.#toParse(this.table.count - 1));
+    }
+    // What the index has and the disk has not went while we were away.
+    const gone = Uint32Array.from(at.keys()).sort();
+    if (gone.length > 0) index.expunged(this.key, gone, this.#nextModSeq());
+    index.parse(this.key, unparsed);
+    this.reflag(
+      changed,
+      changed.map((i) => this.table.bits[i]!),
+      undefined,
+    );
+    await this.#list.thin(entries, listed);
+    if (found.size > 0) await this.adopt(inOrder([...found.values()]));
+  }
+
+  #add(mail: Found, entry: UidEntry, modSeq: number): void {
+    const { content, size, dateMs } = mail.known ?? {
+      content: UNKNOWN,
+      size: mail.wireSize ?? UNKNOWN,
+      dateMs: Number.NaN,
+    };
+    this.table.add({ ...mail, ...entry, content, size, dateMs, modSeq });
+  }
+
+  #index(added: readonly { mail: Found; uid: number }[], modSeq: number): void {
+    const known = added.flatMap(({ mail: { known, bits }, uid }) => (known ? [{ ...known, uid, bits, modSeq }] : []));
+    if (known.length > 0) this.deps.index.known(this.key, known);
+    const fresh = added.filter(({ mail }) => !mail.known).map(({ uid }) => this.#toParse(this.table.indexOf(uid)));
+    if (fresh.length > 0) this.deps.index.parse(this.key, fresh);
+  }
+
+  #toParse(i: number): MailToParse {
+    const { uids, bits, modSeqs, paths } = this.table;
+    return { uid: uids[i]!, bits: bits[i]!, modSeq: modSeqs[i]!, path: join(this.maildir.path, paths[i]!) };
+  }
+
+  #parsed(mails: readonly ParsedMail[]): void {
+    const again: MailToParse[] = [];
+    for (const { uid, content, size, dateMs } of mails) {
+      const i = this.table.indexOf(uid);
+      if (i < 0) continue;
+      if (content === undefined) {
+        again.push(this.#toParse(i));
+        continue;
+      }
+      this.table.contents[i] = content;
+      this.table.sizes[i] = size;
+      this.table.dates[i] = dateMs;
+    }
+    for (const go of this.#parsedWaiters.splice(0)) go();
+    if (again.length === 0) return;
+    // Their names have changed since we asked: look where they are now, if they are.
+    this.turn(async () => {
+      await this.look();
+      const left = again.map(({ uid }) => this.table.indexOf(uid)).filter((i) => i >= 0);
+      this.deps.index.parse(
+        this.key,
+        left.map((i) => this.#toParse(i)),
+      );
+    }).catch((error) => this.#failed(error));
+  }
+
+  #nextModSeq(): number {
+    this.#highestModSeq = this.deps.nextModSeq(this.#highestModSeq + 1);
+    return this.#highestModSeq;
+  }
+
+  #tell(change: FolderChange): void {
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+
+  #failed(error: unknown): void {
+    this.deps.log.error('mailbox.folder-failed', { error: errorField(error) });
+  }
+}
+
+/** Undefined for what is no mail. */
+export function foundOf(path: string): Found | undefined {
+  const name = path.slice(4);
+  if (/[\n\ufffd]/.test(name)) return undefined;
+  const parts = parseName(name);
+  return parts && { unique: parts.unique, path, wireSize: parts.wireSize, bits: bitsOf(parts.flags) };
+}
+
+/** The part of `cur/NAME` that stays. */
+export function uniqueOf(path: string): string {
+  const end = path.indexOf(INFO_SEPARATOR, 4);
+  return path.slice(4, end < 0 ? undefined : end);
+}
+
+/** Mails found together get UIDs in the order of arrival. */
+function inOrder(found: Found[]): Found[] {
+  const seconds = new Map(found.map(({ unique }) => [unique, parseName(unique)?.unixSeconds ?? 0]));
+  return found.sort((a, b) => seconds.get(a.unique)! - seconds.get(b.unique)! || (a.unique < b.unique ? -1 : 1));
+}

@@ -1,0 +1,446 @@
+import { join } from 'node:path';
+import { errorCode, unlinkIfThere } from '../base/files.ts';
+import type { Maildir, MaildirWriter } from '../maildir/maildir.ts';
+import { INFO_SEPARATOR } from '../maildir/name.ts';
+import { copyFile } from './copy-file.ts';
+import { FolderReader } from './folder-reader.ts';
+import { type FolderDeps, FolderState, type Found, foundOf, uniqueOf } from './folder-state.ts';
+import { lettersOf } from './keywords.ts';
+import { UNKNOWN } from './mail-table.ts';
+import { Slices } from './turns.ts';
+import {
+  type Append,
+  type AppendOptions,
+  FLAG,
+  type FlagBits,
+  type Folder,
+  type FolderChange,
+  MailboxError,
+  type MessageReader,
+  type MessageRecord,
+  type SearchKey,
+  type SortKey,
+  type StoreFlags,
+  type StoreResult,
+  type Thread,
+  type UidPairs,
+  type UidRange,
+  type Unsubscribe,
+  type Wanted,
+} from './types.ts';
+
+/** A folder of a Maildir++. */
+export class MailFolder implements Folder {
+  readonly name: string;
+  readonly state: FolderState;
+  readonly #reader: FolderReader;
+  readonly #room: (bytes: number) => Promise<void>;
+
+  /** `room` rejects with `over-quota` if so many bytes more do not fit. */
+  constructor(name: string, maildir: Maildir, deps: FolderDeps, room: (bytes: number) => Promise<void>) {
+    this.name = name;
+    this.state = new FolderState(maildir, deps);
+    this.#reader = new FolderReader(this.state);
+    this.#room = room;
+  }
+
+  get mailboxId(): string {
+    return this.state.key.mailboxId;
+  }
+
+  get uidValidity(): number {
+    return this.state.key.uidValidity;
+  }
+
+  get uidNext(): number {
+    return this.state.uidNext;
+  }
+
+  get highestModSeq(): number {
+    return this.state.highestModSeq;
+  }
+
+  get uids(): Uint32Array {
+    return this.state.table.uids;
+  }
+
+  get keywords(): readonly string[] {
+    return this.state.keywords.names;
+  }
+
+  get canAddKeywords(): boolean {
+    return !this.state.keywords.full;
+  }
+
+  indexOf(uid: number): number {
+    return this.state.table.indexOf(uid);
+  }
+
+  flagsAt(index: number): FlagBits {
+    return this.state.table.bits[index] ?? 0;
+  }
+
+  modSeqAt(index: number): number {
+    return this.state.table.modSeqs[index] ?? 0;
+  }
+
+  savedAtAt(index: number): number {
+    return this.state.table.savedMs[index] ?? 0;
+  }
+
+  /** The part of the file name that stays while the mail exists. */
+  uniqueAt(index: number): string {
+    return uniqueOf(this.state.table.paths[index] ?? '');
+  }
+
+  flagNames(bits: FlagBits): readonly string[] {
+    return this.state.keywords.flagNames(bits);
+  }
+
+  flagBit(name: string): FlagBits | undefined {
+    return this.state.keywords.bit(name);
+  }
+
+  changes(listener: (change: FolderChange) => void): Unsubscribe {
+    return this.state.listen(listener);
+  }
+
+  sync(): Promise<void> {
+    return this.state.sync();
+  }
+
+  takeNew(): Promise<void> {
+    return this.state.turn(async () => {
+      const { paths } = this.state.table;
+      const fresh: number[] = [];
+      for (let i = 0; i < paths.length; i++) if (paths[i]!.startsWith('new/')) fresh.push(i);
+      // Not synced: a mail that is in new/ again after a power cut is as good.
+      await this.#rename(fresh, (i) => this.flagsAt(i));
+    });
+  }
+
+  async storeFlags(uids: Iterable<number>, change: StoreFlags): Promise<StoreResult> {
+    return this.state.turn(async () => {
+      const wished = await this.#bits(change.flags, change.mode !== 'remove');
+      const modified: number[] = [];
+      const wanted = this.#indexes(uids).filter((i) => {
+        if (change.unchangedSince === undefined || this.modSeqAt(i) <= change.unchangedSince) return true;
+        modified.push(this.uids[i]!);
+        return false;
+      });
+      const bitsAt = (i: number): FlagBits => newBits(this.flagsAt(i), change.mode, wished);
+      const plan = wanted.filter((i) => bitsAt(i) !== this.flagsAt(i));
+      const { uids: changed, modSeq } = await this.#rename(plan, bitsAt, change.by);
+      return { changed, modified: Uint32Array.from(modified), modSeq };
+    });
+  }
+
+  async append({ flags, internalDateMs, size }: AppendOptions): Promise<Append> {
+    await this.#room(size);
+    return new MailAppend(await this.state.maildir.create(), flags, internalDateMs);
+  }
+
+  async commit(appends: readonly Append[]): Promise<Uint32Array> {
+    const { state } = this;
+    const mails = appends as readonly MailAppend[];
+    for (const mail of mails) await mail.writer.seal(mail.internalDateMs);
+    return state.turn(async () => {
+      const found: Found[] = [];
+      try {
+        for (const mail of mails) {
+          const placed = await mail.writer.placeInCur(lettersOf(await this.#bits(mail.flags, true)));
+          state.own(placed.path);
+          found.push(foundOf(placed.path)!);
+        }
+        await state.maildir.syncCur();
+      } catch (error) {
+        for (const { path } of found) await unlinkIfThere(state.deps.files, this.#path(path)).catch(() => {});
+        throw error;
+      }
+      return Uint32Array.from(await state.adopt(found));
+    });
+  }
+
+  async copy(uids: Iterable<number>, target: Folder): Promise<UidPairs> {
+    const to = target as MailFolder;
+    const { files } = this.state.deps;
+    const sent = await this.state.turn(async () => {
+      const indexes = this.#indexes(uids);
+      await this.#room(indexes.reduce((sum, i) => sum + this.state.table.sizes[i]!, 0));
+      const sent: Sent[] = [];
+      let gone: number[] = [];
+      try {
+        gone = await this.#eachFile(indexes, async (i, path) => {
+          const found = await to.#foundFrom(this, i);
+          await copyFile(files, this.#path(path), to.#path(found.path), to.state.maildir);
+          sent.push({ uid: this.uids[i]!, found });
+        });
+        await to.state.maildir.syncCur();
+      } catch (error) {
+        for (const { found } of sent) await unlinkIfThere(files, to.#path(found.path)).catch(() => {});
+        throw error;
+      }
+      this.state.vanish(ascending(gone), undefined);
+      return sent;
+    });
+    return to.#arrived(sent);
+  }
+
+  async move(uids: Iterable<number>, target: Folder, by?: unknown): Promise<UidPairs> {
+    const to = target as MailFolder;
+    const { files, log } = this.state.deps;
+    const sent: Sent[] = [];
+    let failure: unknown;
+    await this.state.turn(async () => {
+      const moved: number[] = [];
+      try {
+        const gone = await this.#eachFile(this.#indexes(uids), async (i, path) => {
+          const found = await to.#foundFrom(this, i);
+          this.state.own(path);
+          await files.rename(this.#path(path), to.#path(found.path));
+          sent.push({ uid: this.uids[i]!, found });
+          moved.push(i);
+        });
+        moved.push(...gone);
+      } catch (error) {
+        failure = error; // those that moved have moved, and everybody must hear of it
+      }
+      await to.state.maildir.syncCur();
+      await this.state.maildir.syncRemovals();
+      this.state.vanish(ascending(moved), by);
+    });
+    const pairs = await to.#arrived(sent);
+    if (failure === undefined) return pairs;
+    log.warn('mailbox.move-failed', { moved: sent.length });
+    throw failure;
+  }
+
+  async expunge(uids?: Iterable<number>, by?: unknown): Promise<Uint32Array> {
+    return this.state.turn(() => {
+      const indexes = uids ? this.#indexes(uids) : Array.from(this.uids.keys());
+      return this.#unlink(
+        indexes.filter((i) => this.flagsAt(i) & FLAG.deleted),
+        by,
+      );
+    });
+  }
+
+  /** Removes mails whatever their flags are, as POP3 does. The UIDs removed. */
+  async remove(uids: Iterable<number>, by?: unknown): Promise<Uint32Array> {
+    return this.state.turn(() => this.#unlink(this.#indexes(uids), by));
+  }
+
+  async expungedSince(modSeq: number): Promise<readonly UidRange[]> {
+    const known = await this.state.deps.index.expungedSince(this.state.key, modSeq);
+    return known ?? missing(this.uids, this.uidNext);
+  }
+
+  records(uids: Iterable<number>, want: Wanted): AsyncIterable<readonly MessageRecord[]> {
+    return this.#reader.records(uids, want);
+  }
+
+  open(uid: number): Promise<MessageReader | undefined> {
+    return this.#reader.open(uid);
+  }
+
+  search(query: SearchKey): Promise<Uint32Array> {
+    return this.#reader.search(query);
+  }
+
+  sort(uids: Iterable<number>, by: readonly SortKey[]): Promise<Uint32Array> {
+    return this.#reader.sort(uids, by);
+  }
+
+  thread(uids: Iterable<number>, algorithm: 'REFERENCES' | 'ORDEREDSUBJECT'): Promise<readonly Thread[]> {
+    return this.#reader.thread(uids, algorithm);
+  }
+
+  #path(path: string): string {
+    return join(this.state.maildir.path, path);
+  }
+
+  /** Positions of the UIDs that are there, ascending, each once. */
+  #indexes(uids: Iterable<number>): number[] {
+    const indexes: number[] = [];
+    for (const uid of uids) {
+      const i = this.indexOf(uid);
+      if (i >= 0) indexes.push(i);
+    }
+    return ascending(indexes);
+  }
+
+  async #bits(flags: readonly string[], make: boolean): Promise<FlagBits> {
+    const { keywords, table } = this.state;
+    if (!make) {
+      await keywords.refresh();
+      return flags.reduce((bits, name) => bits | (keywords.bit(name) ?? 0), 0) >>> 0;
+    }
+    const bits = await keywords.bitsFor(flags, () => {
+      let used = 0;
+      for (let i = 0; i < table.count; i++) used |= table.bits[i]!;
+      return used;
+    });
+    if (bits === undefined) throw new MailboxError('limit', 'This folder has no room for more keywords');
+    return bits;
+  }
+
+  /**
+   * Gives mails the file names that their new flags ask for; those of new/ go to cur/. A failure tells of those that
+   * were done before.
+   */
+  async #rename(
+    indexes: readonly number[],
+    bitsAt: (i: number) => FlagBits,
+    by?: unknown,
+  ): Promise<{ uids: Uint32Array; modSeq: number }> {
+    const { state } = this;
+    const { table } = state;
+    const done: number[] = [];
+    let gone: number[] = [];
+    let flagged = false;
+    let fromNew = false;
+    try {
+      gone = await this.#eachFile(indexes, async (i, path) => {
+        const to = `cur/${uniqueOf(path)}${INFO_SEPARATOR}2,${lettersOf(bitsAt(i))}`;
+        if (to !== path) {
+          state.own(path);
+          state.own(to);
+          await state.deps.files.rename(this.#path(path), this.#path(to));
+          table.paths[i] = to;
+        }
+        fromNew ||= path.startsWith('new/');
+        flagged ||= bitsAt(i) !== table.bits[i];
+        done.push(i);
+      });
+    } finally {
+      done.sort((a, b) => a - b);
+      try {
+        if (flagged) await (fromNew ? state.maildir.syncRemovals() : state.maildir.syncCur());
+      } finally {
+        if (flagged) state.reflag(done, done.map(bitsAt), by);
+      }
+    }
+    const uids = Uint32Array.from(done, (i) => this.uids[i]!);
+    const modSeq = state.highestModSeq;
+    state.vanish(ascending(gone), undefined);
+    return { uids, modSeq };
+  }
+
+  async #unlink(indexes: readonly number[], by: unknown): Promise<Uint32Array> {
+    const { state } = this;
+    const gone: number[] = [];
+    let fromNew = false;
+    try {
+      const before = await this.#eachFile(indexes, async (i, path) => {
+        state.own(path);
+        await state.deps.files.unlink(this.#path(path));
+        fromNew ||= path.startsWith('new/');
+        gone.push(i);
+      });
+      gone.push(...before);
+      return state.vanish(ascending(gone), by);
+    } catch (error) {
+      state.vanish(ascending(gone), by);
+      throw error;
+    } finally {
+      if (gone.length > 0) await (fromNew ? state.maildir.syncRemovals() : state.maildir.syncCur());
+    }
+  }
+
+  /**
+   * Does something with the mails' files. Another program may have renamed one meanwhile; positions of those that have
+   * gone are returned.
+   */
+  async #eachFile(indexes: readonly number[], work: (i: number, path: string) => Promise<void>): Promise<number[]> {
+    const { table } = this.state;
+    const slices = new Slices();
+    const attempt = async (i: number): Promise<boolean> => {
+      try {
+        await work(i, table.paths[i]!);
+        return true;
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT') throw error;
+        return false;
+      }
+    };
+    const lost: number[] = [];
+    for (const i of indexes) {
+      if (slices.over) await slices.pause();
+      if (!(await attempt(i))) lost.push(i);
+    }
+    if (lost.length === 0) return lost;
+    const now = await this.state.locate(new Set(lost.map((i) => uniqueOf(table.paths[i]!))));
+    const gone: number[] = [];
+    for (const i of lost) {
+      const path = now.get(uniqueOf(table.paths[i]!));
+      if (path !== undefined) table.paths[i] = path;
+      if (path === undefined || !(await attempt(i))) gone.push(i);
+    }
+    return gone;
+  }
+
+  /** The name here of a mail of another folder, with the same flags. */
+  async #foundFrom(source: MailFolder, i: number): Promise<Found> {
+    const { table } = source.state;
+    const bits = await this.#bits(source.flagNames(source.flagsAt(i)), true);
+    const attributes = /(?:,[SW]=\d+)*$/.exec(source.uniqueAt(i))?.[0] ?? '';
+    const name = `${this.state.maildir.uniqueName()}${attributes}${INFO_SEPARATOR}2,${lettersOf(bits)}`;
+    const found = foundOf(`cur/${name}`)!;
+    this.state.own(found.path);
+    const content = table.contents[i]!;
+    if (content === UNKNOWN) return found;
+    return { ...found, known: { content, size: table.sizes[i]!, dateMs: table.dates[i]! } };
+  }
+
+  async #arrived(sent: readonly Sent[]): Promise<UidPairs> {
+    const target = await this.state.turn(() => this.state.adopt(sent.map(({ found }) => found)));
+    return { source: Uint32Array.from(sent, ({ uid }) => uid), target: Uint32Array.from(target) };
+  }
+}
+
+/** A mail on its way to another folder. */
+interface Sent {
+  readonly uid: number;
+  readonly found: Found;
+}
+
+class MailAppend implements Append {
+  readonly writer: MaildirWriter;
+  readonly flags: readonly string[];
+  readonly internalDateMs: number | undefined;
+
+  constructor(writer: MaildirWriter, flags: readonly string[], internalDateMs: number | undefined) {
+    this.writer = writer;
+    this.flags = flags;
+    this.internalDateMs = internalDateMs;
+  }
+
+  write(chunk: Uint8Array): Promise<void> {
+    return this.writer.append(chunk);
+  }
+
+  abort(): Promise<void> {
+    return this.writer.abort();
+  }
+}
+
+function newBits(old: FlagBits, mode: StoreFlags['mode'], bits: FlagBits): FlagBits {
+  if (mode === 'add') return (old | bits) >>> 0;
+  return mode === 'remove' ? (old & ~bits) >>> 0 : bits;
+}
+
+function ascending(numbers: readonly number[]): number[] {
+  return [...new Set(numbers)].sort((a, b) => a - b);
+}
+
+/** Ranges below `next` in which no UID is. */
+function missing(uids: Uint32Array, next: number): UidRange[] {
+  const ranges: UidRange[] = [];
+  let from = 1;
+  for (const uid of uids) {
+    if (uid > from) ranges.push([from, uid - 1]);
+    from = uid + 1;
+  }
+  if (next > from) ranges.push([from, next - 1]);
+  return ranges;
+}

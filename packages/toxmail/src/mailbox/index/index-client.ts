@@ -1,0 +1,240 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { Worker } from 'node:worker_threads';
+import type { Logger } from '../../base/log.ts';
+import { KEPT_FIELDS } from '../mime/parse-mail.ts';
+import type { SortKey, Thread, UidRange, Wanted } from '../types.ts';
+import type {
+  FolderKey,
+  IndexedContent,
+  IndexedMails,
+  KnownMail,
+  MailIndex,
+  MailToParse,
+  ParsedMail,
+} from './mail-index.ts';
+import type { Answer, FromThread, ToThread } from './protocol.ts';
+import type { SearchText } from './queries.ts';
+import { openForReading } from './schema.ts';
+
+type Question = Extract<ToThread, { id: number }>;
+type WithoutIndex<T> = T extends unknown ? Omit<T, 'index'> : never;
+type WithoutIds<T> = T extends unknown ? Omit<T, 'id' | 'index'> : never;
+
+/** The indexes of all accounts: one thread works for them. It starts with the first index that is used. */
+export class IndexThread {
+  readonly #log: Logger;
+  #worker: Worker | undefined;
+  #lastId = 0;
+  #lastIndex = 0;
+  /** BOUNDED by the questions of sessions, one at a time each. */
+  readonly #asked = new Map<number, { resolve: (value: Answer) => void; reject: (error: Error) => void }>();
+  readonly #listeners = new Map<string, (mails: readonly ParsedMail[]) => void>();
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** The index in this file. With its first use the file is made, or made anew, if it must be. */
+  open(path: string): MailIndex {
+    return new IndexClient(this, ++this.#lastIndex, path);
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  tell(message: ToThread): void {
+    this.#start().postMessage(message);
+  }
+
+  ask(index: number, question: WithoutIds<Question>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const id = ++this.#lastId;
+      this.#asked.set(id, { resolve, reject });
+      this.tell({ ...question, index, id } as Question);
+    });
+  }
+
+  listen(index: number, { mailboxId }: FolderKey, listener?: (mails: readonly ParsedMail[]) => void): void {
+    if (listener) this.#listeners.set(`${index} ${mailboxId}`, listener);
+    else this.#listeners.delete(`${index} ${mailboxId}`);
+  }
+
+  #start(): Worker {
+    if (this.#worker) return this.#worker;
+    const worker = new Worker(new URL('./index-thread.ts', import.meta.url));
+    worker.unref();
+    worker.on('message', (message: FromThread) => this.#hear(message));
+    worker.on('error', (error) => {
+      throw error; // a bug, or a damaged file that is removed now: a new start heals it, and the mails are safe
+    });
+    this.#worker = worker;
+    return worker;
+  }
+
+  #hear(message: FromThread): void {
+    if (message.is === 'log') {
+      this.#log.info(message.line, message.fields);
+      return;
+    }
+    if (message.is === 'parsed') {
+      this.#listeners.get(`${message.index} ${message.folder.mailboxId}`)?.(message.mails);
+      return;
+    }
+    const asked = this.#asked.get(message.id);
+    this.#asked.delete(message.id);
+    if (message.is === 'answer') asked?.resolve(message.value);
+    else asked?.reject(new Error(message.error));
+  }
+}
+
+/** One account's index, seen from the daemon. Small reads are made on the spot, on a connection of its own. */
+class IndexClient implements MailIndex {
+  readonly #thread: IndexThread;
+  readonly #index: number;
+  readonly #path: string;
+  #opened = false;
+  #sql: DatabaseSync | undefined;
+  /** BOUNDED: one for each set of columns. */
+  readonly #selects = new Map<string, StatementSync>();
+
+  constructor(thread: IndexThread, index: number, path: string) {
+    this.#thread = thread;
+    this.#index = index;
+    this.#path = path;
+  }
+
+  async load(folder: FolderKey): Promise<IndexedMails> {
+    return (await this.#ask({ do: 'load', folder })) as IndexedMails;
+  }
+
+  parse(folder: FolderKey, mails: readonly MailToParse[]): void {
+    if (mails.length > 0) this.#tell({ do: 'parse', folder, mails });
+  }
+
+  hurry(folder: FolderKey, uids: readonly number[]): void {
+    this.#tell({ do: 'hurry', folder, uids });
+  }
+
+  known(folder: FolderKey, mails: readonly KnownMail[]): void {
+    this.#tell({ do: 'known', folder, mails });
+  }
+
+  flags(folder: FolderKey, uids: Uint32Array, bits: Uint32Array, modSeq: number): void {
+    this.#tell({ do: 'flags', folder, uids, bits, modSeq });
+  }
+
+  expunged(folder: FolderKey, uids: Uint32Array, modSeq: number): void {
+    this.#tell({ do: 'expunged', folder, uids, modSeq });
+  }
+
+  forget(folder: FolderKey): void {
+    this.#tell({ do: 'forget', folder });
+  }
+
+  async expungedSince(folder: FolderKey, modSeq: number): Promise<readonly UidRange[] | undefined> {
+    return (await this.#ask({ do: 'expunged-since', folder, modSeq })) as UidRange[] | undefined;
+  }
+
+  async search(folder: FolderKey, key: SearchText): Promise<Uint32Array> {
+    return (await this.#ask({ do: 'search', folder, key })) as Uint32Array;
+  }
+
+  async sort(folder: FolderKey, uids: Uint32Array, by: readonly SortKey[]): Promise<Uint32Array> {
+    return (await this.#ask({ do: 'sort', folder, uids, by })) as Uint32Array;
+  }
+
+  async thread(
+    folder: FolderKey,
+    uids: Uint32Array,
+    algorithm: 'REFERENCES' | 'ORDEREDSUBJECT',
+  ): Promise<readonly Thread[]> {
+    return (await this.#ask({ do: 'thread', folder, uids, algorithm })) as Thread[];
+  }
+
+  contents(contents: readonly number[], want: Wanted): IndexedContent[] {
+    const fields = want.headerFields && wantsKept(want.headerFields);
+    const select = this.#select(want, fields ?? false);
+    const found: IndexedContent[] = [];
+    for (const content of contents) {
+      const row = select.get(content) as (IndexedContent & { kept?: string | null }) | undefined;
+      if (!row) continue;
+      const kept = fields && want.headerFields && row.kept !== null && row.kept !== undefined;
+      found.push(kept ? { ...row, headerFields: pickFields(row.kept!, want.headerFields!.names) } : row);
+    }
+    return found;
+  }
+
+  structure(content: number): string | undefined {
+    const row = this.#prepare('SELECT structure FROM contents WHERE id = ?').get(content);
+    return row && String(row.structure);
+  }
+
+  onParsed(folder: FolderKey, listener: ((mails: readonly ParsedMail[]) => void) | undefined): void {
+    this.#thread.listen(this.#index, folder, listener);
+  }
+
+  async close(): Promise<void> {
+    this.#selects.clear();
+    this.#sql?.close();
+    this.#sql = undefined;
+    if (this.#opened) await this.#ask({ do: 'close' });
+    this.#opened = false;
+  }
+
+  #tell(message: WithoutIndex<ToThread>): void {
+    this.#open();
+    this.#thread.tell({ ...message, index: this.#index } as ToThread);
+  }
+
+  #ask(question: WithoutIds<Question>): Promise<Answer> {
+    this.#open();
+    return this.#thread.ask(this.#index, question);
+  }
+
+  #open(): void {
+    if (this.#opened) return;
+    this.#opened = true;
+    this.#thread.tell({ index: this.#index, do: 'open', path: this.#path });
+  }
+
+  #select(want: Wanted, kept: boolean): StatementSync {
+    const columns = ['id AS content'];
+    if (want.envelope) columns.push('envelope');
+    if (want.body) columns.push('body');
+    if (want.bodyStructure) columns.push('body_structure AS bodyStructure');
+    if (want.preview) columns.push('preview');
+    if (want.objectIds) columns.push('email_id AS emailId', 'thread_id AS threadId');
+    if (kept) columns.push('kept');
+    return this.#prepare(`SELECT ${columns.join(', ')} FROM contents WHERE id = ?`);
+  }
+
+  #prepare(text: string): StatementSync {
+    this.#sql ??= openForReading(this.#path);
+    let statement = this.#selects.get(text);
+    if (!statement) {
+      statement = this.#sql.prepare(text);
+      this.#selects.set(text, statement);
+    }
+    return statement;
+  }
+}
+
+function wantsKept({ names, not }: { names: readonly string[]; not: boolean }): boolean {
+  return !not && names.every((name) => KEPT_FIELDS.has(name.toLowerCase()));
+}
+
+/** Whole fields, with their folding, of the lines that are kept; and the empty line. */
+function pickFields(kept: string, names: readonly string[]): string {
+  const wanted = new Set(names.map((name) => name.toLowerCase()));
+  let out = '';
+  let take = false;
+  for (let start = 0; start < kept.length; ) {
+    const end = kept.indexOf('\r\n', start) + 2;
+    const sign = kept.charCodeAt(start);
+    if (sign !== 0x20 && sign !== 0x09) take = wanted.has(kept.slice(start, kept.indexOf(':', start)).toLowerCase());
+    if (take) out += kept.slice(start, end);
+    start = end;
+  }
+  return `${out}\r\n`;
+}

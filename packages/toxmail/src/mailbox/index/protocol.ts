@@ -1,0 +1,46 @@
+import type { SortKey, Thread, UidRange } from '../types.ts';
+import type { FolderKey, IndexedMails, KnownMail, MailToParse, ParsedMail } from './mail-index.ts';
+import type { SearchText } from './queries.ts';
+
+/** What the daemon and the index's thread say to each other. `index`: number of an open index. */
+export type ToThread = { readonly index: number } & (
+  | { readonly do: 'open'; readonly path: string }
+  | { readonly do: 'close'; readonly id: number }
+  | { readonly do: 'load'; readonly id: number; readonly folder: FolderKey }
+  | { readonly do: 'parse'; readonly folder: FolderKey; readonly mails: readonly MailToParse[] }
+  | { readonly do: 'hurry'; readonly folder: FolderKey; readonly uids: readonly number[] }
+  | { readonly do: 'known'; readonly folder: FolderKey; readonly mails: readonly KnownMail[] }
+  | {
+      readonly do: 'flags';
+      readonly folder: FolderKey;
+      readonly uids: Uint32Array;
+      readonly bits: Uint32Array;
+      readonly modSeq: number;
+    }
+  | { readonly do: 'expunged'; readonly folder: FolderKey; readonly uids: Uint32Array; readonly modSeq: number }
+  | { readonly do: 'forget'; readonly folder: FolderKey }
+  | { readonly do: 'expunged-since'; readonly id: number; readonly folder: FolderKey; readonly modSeq: number }
+  | { readonly do: 'search'; readonly id: number; readonly folder: FolderKey; readonly key: SearchText }
+  | {
+      readonly do: 'sort';
+      readonly id: number;
+      readonly folder: FolderKey;
+      readonly uids: Uint32Array;
+      readonly by: readonly SortKey[];
+    }
+  | {
+      readonly do: 'thread';
+      readonly id: number;
+      readonly folder: FolderKey;
+      readonly uids: Uint32Array;
+      readonly algorithm: 'REFERENCES' | 'ORDEREDSUBJECT';
+    }
+);
+
+export type FromThread =
+  | { readonly is: 'answer'; readonly id: number; readonly value: Answer }
+  | { readonly is: 'failed'; readonly id: number; readonly error: string }
+  | { readonly is: 'parsed'; readonly index: number; readonly folder: FolderKey; readonly mails: readonly ParsedMail[] }
+  | { readonly is: 'log'; readonly line: string; readonly fields: Record<string, string | number> };
+
+export type Answer = IndexedMails | readonly UidRange[] | Uint32Array | readonly Thread[] | undefined;
