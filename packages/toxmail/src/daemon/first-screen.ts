@@ -1,10 +1,15 @@
+import { isIP } from 'node:net';
+import { isLoopback } from '../base/addresses.ts';
 import { addressForms } from '../contacts/address.ts';
 import type { Account } from '../store/accounts.ts';
+import { mailSettings } from '../web/mail-settings.ts';
 import { type Config, dataFolder } from './config.ts';
 
 export interface ScreenFacts {
   readonly dataDir: string;
   readonly listeners: Readonly<Record<string, { host: string; port: number }>>;
+  /** Where mail programs find this machine. */
+  readonly mailHost: string;
   readonly accounts: readonly Account[];
   readonly config: Config;
 }
@@ -19,11 +24,15 @@ export function firstScreen(facts: ScreenFacts, first: { name: string; password:
     `    ${address}`,
     `    Tox ID  ${account?.toxId ?? ''}`,
     '',
-    'Set up your mail program (Thunderbird: manual configuration, no encryption, normal password):',
+    'Set up your mail program (Thunderbird: "Configure manually", normal password):',
     '',
-    ...listenerLines(facts),
+    `    address   ${first.name}@tox.alt      (the one to type there)`,
+    ...serverLines(facts, first.name),
     `    user      ${first.name}`,
     `    password  ${first.password}      (shown only this once)`,
+    '',
+    `    Step by step: npx toxmail mail-settings --for thunderbird (apple, k9, outlook)${dataOption(facts)}`,
+    ...pageLine(facts),
     '',
     'Add a friend, who must add you as well:',
     '',
@@ -40,17 +49,25 @@ export function laterScreen(facts: ScreenFacts): string {
     '',
     ...facts.accounts.map(({ name, toxId }) => `    ${name}  ${toxId ? addressForms(toxId)[0] : ''}`),
     '',
-    ...listenerLines(facts),
+    ...serverLines(facts, 'NAME'),
+    ...pageLine(facts),
     '',
     `Forgot a password? npx toxmail account password NAME${dataOption(facts)}`,
     ...common(facts),
   );
 }
 
-function listenerLines({ listeners }: ScreenFacts): string[] {
-  return Object.entries(listeners).map(
-    ([name, { host, port }]) => `    ${name.toUpperCase().padEnd(8)}  server ${host}, port ${port}`,
+function serverLines({ listeners, mailHost }: ScreenFacts, user: string): string[] {
+  const { incoming, outgoing } = mailSettings(user, listeners, mailHost, isLoopback(mailHost));
+  return [...incoming, outgoing].map(
+    ({ protocol, host, port, security }) =>
+      `    ${protocol.toUpperCase().padEnd(8)}  server ${host}, port ${port}, ${security === 'tls' ? 'SSL/TLS' : 'no encryption'}`,
   );
+}
+
+function pageLine({ listeners, mailHost }: ScreenFacts): string[] {
+  const host = isIP(mailHost) === 6 ? `[${mailHost}]` : mailHost;
+  return listeners.web ? [`    The same as a page: http://${host}:${listeners.web.port}/`] : [];
 }
 
 /** What a command needs to find this folder; a path with blanks is one word to any shell. */

@@ -31,7 +31,8 @@ export async function runDaemon(dataDir: string, config: Config): Promise<number
       try {
         const control = await startControlServer(dataDir, (name, args) => daemon.commands.run(name, args), log);
         const accounts = folder.accounts.list();
-        const screen = { dataDir, listeners: daemon.listeners, accounts, config };
+        const { listeners, mailHost } = daemon;
+        const screen = { dataDir, listeners, mailHost, accounts, config };
         process.stdout.write(first ? firstScreen(screen, first) : laterScreen(screen));
         for (const name of config.ignored) log.warn('config.not-built', { option: name });
         const reason = await stopWish();

@@ -30,6 +30,8 @@ export interface Daemon {
   readonly commands: Commands;
   /** What listens where, for the first screen. */
   readonly listeners: RunningParts['listeners'];
+  /** Where mail programs find this machine. */
+  readonly mailHost: string;
   stop(): Promise<void>;
 }
 
@@ -186,7 +188,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
         return peer && { host: reachableHost(), port: peer.udpPort, publicKey: peer.dhtPublicKey };
       },
     };
-    return { commands: new Commands(folder, queue, running), listeners, stop };
+    return { commands: new Commands(folder, queue, running), listeners, mailHost: mailHost(config), stop };
   } catch (error) {
     await stop();
     throw error;

@@ -69,6 +69,8 @@ export class LocalAuthority {
     const authority = await this.#authority(names, certificates);
     const permitted = certificates.permittedBy(authority.certificate);
     const wanted = allNames(names).filter((name) => covers(permitted, name));
+    for (const name of names.found.filter((each) => isIP(each) !== 6 && !wanted.includes(each)))
+      this.#log.warn('tls.name-left-out', { name, hint: 'start with --tls-name to have it in the certificate' });
     const fits = before !== undefined && this.#isValid(before, RENEW_BEFORE_MS) && (await this.#isIssuer(before));
     if (fits && wanted.every((name) => isFor(before, name))) return before;
     const now = this.#clock.unixMs();

@@ -42,10 +42,13 @@ export function isCertifiable(name: string): boolean {
   return (isIP(name) !== 0 && !name.includes('%')) || DNS_NAME.test(name.toLowerCase());
 }
 
-/** What a new authority may vouch for. */
+/**
+ * What a new authority may vouch for: all that is near, what the person set, and what the machine has now. Of IPv6 only
+ * what is near, since global addresses change by the day.
+ */
 export function permittedNames({ set, found }: MachineNames, before: readonly string[] = []): string[] {
   const local = [...LOCAL_NAMES, ...LOCAL_NETWORKS];
-  const names = [...found.filter((name) => !isIP(name)), ...set].filter((name) => !covers(local, name));
+  const names = [...found.filter((name) => !isIPv6(name)), ...set].filter((name) => !covers(local, name));
   return unique([...local, ...names, ...before.filter((name) => !covers(local, name.replace(/\/(32|128)$/, '')))]);
 }
 
