@@ -62,6 +62,8 @@ const STARTUP_GROWTH = 1.25;
 const STARTUP_SLACK = 50;
 /** Or when more than this share of a round was lost: a short queue overflows. */
 const STARTUP_LOSS = 0.3;
+/** What is left of the best rate after a round of which no rate is known but that very much was lost. */
+const SLOW_DOWN = 0.5;
 /** A round on a very short path is no measurement; ms. */
 const MIN_ROUND = 5;
 /** How long the best delivery rate counts: this many rounds, and at least so many ms. */
@@ -95,6 +97,7 @@ export class PathModel implements Congestion {
   #plateauRate = 0;
   #roundAcked = 0;
   #roundLost = 0;
+  #fed = false; // in this round a delivery rate was known
   #phase = 2;
   #phaseAt: Mono = 0;
   #probedRate = Number.POSITIVE_INFINITY;
@@ -115,16 +118,19 @@ export class PathModel implements Congestion {
     this.#roundLost += s.lost;
     const round = s.deliveredAtSend >= this.#roundEnd && now - this.#roundAt >= MIN_ROUND;
     if (s.rate > 0 && (!s.sourceLimited || s.rate >= this.#rates.best)) {
+      this.#fed = true;
       this.#rates.add(now, s.rate, Math.max(RATE_AGE, RATE_ROUNDS * this.#path()));
     }
     const lossy = this.#roundLost > Math.max(INITIAL_WINDOW, STARTUP_LOSS * (this.#roundAcked + this.#roundLost));
     if (this.#state === 'startup' && lossy) this.#state = 'drain';
     if (round) {
+      if (lossy && !this.#fed) this.#slowDown(now);
       this.#roundEnd = s.delivered;
       this.#roundAt = now;
       if (this.#state === 'startup' && !s.sourceLimited) this.#checkPlateau(s.roundTrip);
       this.#roundAcked = 0;
       this.#roundLost = 0;
+      this.#fed = false;
     }
     const target = this.#rates.best * this.#path();
     if (this.#state === 'drain' && s.inFlight <= target) this.#enterProbe(now);
@@ -156,6 +162,15 @@ export class PathModel implements Congestion {
     } else if (now - this.#minRoundTripAt > MIN_ROUND_TRIP_AGE && !s.sourceLimited) {
       this.#probing = { until: now + PROBE_DURATION + this.#path(), min: undefined };
     }
+  }
+
+  /**
+   * The line has become so much slower that all that arrives are repairs, from which no rate is known: the old one
+   * would stay for ever.
+   */
+  #slowDown(now: Mono): void {
+    const arrived = this.#roundAcked / (now - this.#roundAt);
+    this.#rates.restart(now, Math.max(arrived, this.#rates.best * SLOW_DOWN));
   }
 
   #checkPlateau(roundTrip: number | undefined): void {
@@ -211,13 +226,18 @@ class WindowedMax {
   #at: [Mono, Mono, Mono] = [0, 0, 0];
   #values: [number, number, number] = [0, 0, 0];
 
+  /** Forgets all values but this one. */
+  restart(now: Mono, value: number): void {
+    this.#at = [now, now, now];
+    this.#values = [value, value, value];
+    this.best = value;
+  }
+
   add(now: Mono, value: number, age: number): void {
     const at = this.#at;
     const v = this.#values;
     if (value >= v[0] || now - at[2] > age) {
-      this.#at = [now, now, now];
-      this.#values = [value, value, value];
-      this.best = value;
+      this.restart(now, value);
       return;
     }
     if (value >= v[1]) {

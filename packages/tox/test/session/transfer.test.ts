@@ -35,6 +35,23 @@ test('a slow uplink is not flooded: after the first packets the queue stays unde
   assert.ok(pair.longestQueue < 333, `${pair.longestQueue} ms`);
 });
 
+test('a line that becomes slower and slower is not flooded with what it drops', () => {
+  const pair = new Pair(11, { latencyMs: 20, rate: 60, queue: 12_000 }).open();
+  transfer(pair, 7_000, 10_000);
+  for (const [rate, count] of [
+    [9, 7_000],
+    [1.8, 7_000],
+    [0.18, 1_500],
+  ] as const) {
+    pair.run(3_000);
+    pair.path = { latencyMs: 20, rate, queue: 200 * rate };
+    const before = pair.dropped;
+    const reached = count / transfer(pair, count, 120_000) / rate;
+    assert.ok(reached > 0.85, `${reached.toFixed(2)} of the line`);
+    assert.ok(pair.dropped - before < 0.7 * count, `${pair.dropped - before} dropped of ${count}`);
+  }
+});
+
 test('packet numbers wrap at 2^32 in the midst of a lossy transfer', () => {
   const pair = new Pair(4, { latencyMs: 5, loss: 0.03, jitterMs: 3 }, { firstNumber: 0xffffff00 }).open();
   transfer(pair, 1_500, 30_000, 200);
