@@ -7,6 +7,7 @@ import { generateKeyPair, type KeyPair } from '../packages/tox/src/crypto/keys.t
 import { SharedKeys } from '../packages/tox/src/crypto/shared-keys.ts';
 import { systemRandom } from '../packages/tox/src/crypto/sodium.ts';
 import { NetCrypto } from '../packages/tox/src/session/net-crypto.ts';
+import { noRelays } from '../packages/tox/src/testing/index.ts';
 import { type Endpoint, endpoint, endpointAddress, endpointPort } from '../packages/tox/src/wire/endpoint.ts';
 
 const PACKET = 1373;
@@ -29,7 +30,7 @@ function side(send: (to: Endpoint, data: Uint8Array) => void): Side {
   const dhtSharedKeys = new SharedKeys(dhtKeys.secretKey, 16);
   const crypto = new NetCrypto(
     env,
-    { realKeys, dhtKeys, dhtSharedKeys, send },
+    { realKeys, dhtKeys, dhtSharedKeys, send, relays: noRelays },
     {
       isFriend: () => true,
       onDhtKey: () => {},
@@ -43,6 +44,7 @@ function side(send: (to: Endpoint, data: Uint8Array) => void): Side {
         self.acknowledged = upTo;
       },
       onWritable: () => self.writable(),
+      onRerouted: () => {},
     },
   );
   const self: Side = { realKeys, dhtKeys, crypto, received: 0, acknowledged: 0, writable: () => {} };

@@ -13,6 +13,7 @@ const NAMES = Object.keys({
   connection: 0,
   'friend-request': 0,
   'friend-connection': 0,
+  'friend-path': 0,
   'friend-name': 0,
   'friend-status-message': 0,
   'friend-status': 0,

@@ -11,10 +11,8 @@ const commands: Record<string, (...args: string[]) => object | Promise<object>> 
   async new(...flags) {
     const option = Object.fromEntries(flags.map((flag) => flag.split('=', 2))) as { port?: string; lan?: string };
     node = await ToxNode.create({ udp: { port: Number(option.port) }, lanDiscovery: option.lan === '1' });
-    node.on('connection', ({ connected }) => say({ event: 'self-connection', connection: connected ? 'udp' : 'none' }));
-    node.on('friend-connection', ({ friend, online }) =>
-      say({ event: 'friend-connection', friend, connection: online ? 'udp' : 'none' }),
-    );
+    node.on('connection', ({ connection }) => say({ event: 'self-connection', connection }));
+    node.on('friend-connection', ({ friend, connection }) => say({ event: 'friend-connection', friend, connection }));
     node.on('friend-request', ({ publicKey, message }) =>
       say({ event: 'friend-request', friend: publicKey, message: hex(message) }),
     );

@@ -1,7 +1,7 @@
 export type { Env, Mono } from './core/env.ts';
 export { ToxError, type ToxErrorKind } from './core/errors.ts';
 export type { Datagram, Machine } from './core/machine.ts';
-export type { FileNumber, ToxEvent, UserStatus } from './messenger/events.ts';
+export type { FileNumber, ToxConnection, ToxEvent, UserStatus } from './messenger/events.ts';
 export type { FileOffer } from './messenger/file-transfer.ts';
 export {
   formatToxId,
@@ -17,6 +17,7 @@ export {
   type BootstrapNode,
   type Friend,
   type PublicKeyHex,
+  type RelayNode,
   type RelayOptions,
   ToxNode,
   type ToxNodeEvents,

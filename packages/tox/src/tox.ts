@@ -7,16 +7,21 @@ import { generateKeyPair, type KeyPair, keyPairFromSecret, type PublicKey, type 
 import { SharedKeys } from './crypto/shared-keys.ts';
 import { DhtNode } from './dht/dht-node.ts';
 import { FriendConnections } from './friend/friend-connections.ts';
-import type { ToxEvent } from './messenger/events.ts';
+import type { FriendRelays } from './friend/friend-relays.ts';
+import type { ToxConnection, ToxEvent } from './messenger/events.ts';
 import type { Profile } from './messenger/friend-record.ts';
 import { Messenger } from './messenger/messenger.ts';
 import type { Nospam } from './messenger/tox-id.ts';
 import { OnionClient } from './onion/onion-client.ts';
 import { OnionRelay } from './onion/onion-relay.ts';
+import { MAX_SHARED_RELAYS } from './packet/friend.ts';
+import { RelayConnections } from './relay/connections.ts';
+import type { RelayInfo } from './relay/relay-link.ts';
 import { type RelayLimits, RelayServer, type RelayStats } from './relay/server.ts';
+import { relayChannel } from './session/channel.ts';
 import { NetCrypto } from './session/net-crypto.ts';
 import { readToxSave, type ToxSave, writeToxSave } from './state/tox-save.ts';
-import type { Endpoint } from './wire/endpoint.ts';
+import { type Endpoint, endpoint, endpointAddress, isInternal, parseEndpoint } from './wire/endpoint.ts';
 import { MAX_SENT_NODES, type NodeInfo, type PackedNode } from './wire/packed-node.ts';
 
 export interface ToxOptions {
@@ -29,6 +34,8 @@ export interface ToxOptions {
   readonly dhtSecretKey?: SecretKey | undefined;
   /** Answered to whoever asks (0xf0), as bootstrap nodes do. `motd` at most 256 bytes. */
   readonly bootstrapInfo?: { readonly version: number; readonly motd: Uint8Array } | undefined;
+  /** False: no datagram is sent; everything goes over TCP relays. */
+  readonly udp?: boolean | undefined;
   /** Serve others as a TCP relay, for streams that the driver accepts. */
   readonly relay?: RelayLimits | undefined;
   /** Whether nodes of the local network find us, and we them, without any other. Default false. */
@@ -39,6 +46,13 @@ export interface ToxOptions {
 const DHT_SHARED_KEYS = 4096;
 /** Nodes of the last run that are asked at the start. */
 const SAVED_NODES_ASKED = 32;
+/** As in c-toxcore: relays among the nodes of a DHT-key packet, and nodes for onion paths that are saved. */
+const RELAYS_TOLD = 2;
+const PATH_NODES_SAVED = 8;
+/** Ways in that are remembered, for when UDP does not get through. */
+const MAX_ENTRIES = 64;
+/** Without a DHT node after so long, nodes to bootstrap from are tried as TCP relays too; ms. */
+const UDP_PATIENCE = 3_000;
 
 /**
  * One identity in the Tox network, without a socket: takes datagrams and the time, gives datagrams,
@@ -55,12 +69,19 @@ export class Tox implements Machine<ToxEvent> {
   readonly #onionRelay: OnionRelay;
   readonly #onion: OnionClient;
   readonly #relayServer: RelayServer | undefined;
+  readonly #relays: RelayConnections;
   readonly #sessions: NetCrypto;
   readonly #friends: FriendConnections;
   readonly #save: ToxSave;
   readonly #datagrams = new Fifo<Datagram>();
   readonly #events = new Fifo<ToxEvent>();
-  #connected = false;
+  readonly #udp: boolean;
+  /** Ways in, for the onion while UDP does not get through. BOUNDED: MAX_ENTRIES, as the next. */
+  readonly #entries: NodeInfo[] = [];
+  /** Those of them that may be relays as well, and when to try. */
+  readonly #lastResort: NodeInfo[] = [];
+  #lastResortAt: Mono | undefined;
+  #connection: ToxConnection = 'none';
   #ownEndpoint: Endpoint | undefined;
 
   /** Throws `bad-save` for a profile that cannot be read. */
@@ -72,7 +93,8 @@ export class Tox implements Machine<ToxEvent> {
 
     const { realKeys, dhtKeys } = this;
     const dhtSharedKeys = new SharedKeys(dhtKeys.secretKey, DHT_SHARED_KEYS);
-    const send = (to: Endpoint, data: Uint8Array) => this.#datagrams.push({ to, data });
+    this.#udp = options.udp ?? true;
+    const send = this.#udp ? (to: Endpoint, data: Uint8Array) => this.#datagrams.push({ to, data }) : () => {};
 
     this.#dht = new DhtNode(
       env,
@@ -99,6 +121,16 @@ export class Tox implements Machine<ToxEvent> {
       (client, payload) => this.#relayServer?.sendOnionResponse(client, payload),
     );
     if (options.relay) this.#relayServer = this.#serveRelay(options.relay);
+    this.#relays = new RelayConnections(
+      env,
+      { dhtKeys, streams: this.streams },
+      {
+        onPacket: (at, peer, data) => this.#sessions.handle(at, relayChannel(peer), data),
+        onWay: (at, dhtKey) => this.#friends.onRelayWay(at, dhtKey),
+        onOnionResponse: (at, relay, data) => this.#onion.handleFrom(at, firstHop(relay), data),
+        onRelays: (at) => this.#relaysChanged(at),
+      },
+    );
     this.#onion = new OnionClient(
       env,
       {
@@ -106,6 +138,7 @@ export class Tox implements Machine<ToxEvent> {
         dhtKeys,
         dhtSharedKeys,
         send,
+        relays: this.#relays,
         ownNodes: (at) => this.#ownNodes(at),
         deliver: (at, request) => this.#onionRelay.deliver(at, request),
         probe: (at, node) => this.#dht.probe(at, node, dhtKeys.publicKey),
@@ -118,7 +151,7 @@ export class Tox implements Machine<ToxEvent> {
     );
     this.#sessions = new NetCrypto(
       env,
-      { realKeys, dhtKeys, dhtSharedKeys, send },
+      { realKeys, dhtKeys, dhtSharedKeys, send, relays: this.#relays },
       {
         isFriend: (key) => this.#friends.isFriend(key),
         onDhtKey: (at, key, dhtKey) => this.#friends.onSessionDhtKey(at, key, dhtKey),
@@ -128,11 +161,12 @@ export class Tox implements Machine<ToxEvent> {
         onLossy: (at, key, data) => this.#friends.onLossy(at, key, data),
         onAcknowledged: (at, key, upTo) => this.#friends.onAcknowledged(at, key, upTo),
         onWritable: (at, key) => this.#friends.onWritable(at, key),
+        onRerouted: (at, key) => this.#friends.onRerouted(at, key),
       },
     );
     this.#friends = new FriendConnections(
       env,
-      { dht: this.#dht, onion: this.#onion, sessions: this.#sessions },
+      { dht: this.#dht, onion: this.#onion, sessions: this.#sessions, relays: this.#friendRelays() },
       {
         onConnected: (at, key) => this.messenger.onConnected(at, key),
         onDisconnected: (at, key) => this.messenger.onDisconnected(at, key),
@@ -140,6 +174,7 @@ export class Tox implements Machine<ToxEvent> {
         onLossy: (at, key, data) => this.messenger.onLossy(at, key, data),
         onAcknowledged: (at, key, upTo) => this.messenger.onAcknowledged(at, key, upTo),
         onWritable: (at, key) => this.messenger.onWritable(at, key),
+        onRerouted: (at, key) => this.messenger.onRerouted(at, key),
         onFriendRequest: (at, from, nospam, message) => this.messenger.onFriendRequest(at, from, nospam, message),
       },
     );
@@ -151,24 +186,42 @@ export class Tox implements Machine<ToxEvent> {
       emit: (event) => this.#events.push(event),
     });
 
+    for (const { publicKey, endpoint } of this.#save.tcpRelays) this.addRelay(now, { publicKey, at: endpoint });
     for (const { friend, node } of this.#save.friendNodes) this.#friends.remember(now, friend, node);
-    for (const node of this.#save.dhtNodes.slice(0, SAVED_NODES_ASKED)) this.#dht.bootstrap(now, node);
+    for (const node of this.#save.dhtNodes.slice(0, SAVED_NODES_ASKED)) this.#enter(now, node);
+    for (const node of this.#save.pathNodes) this.#enter(now, node);
   }
 
-  /** Names a node to enter the network by; more than one may be named, at any time. */
-  bootstrap(now: Mono, node: NodeInfo): void {
-    this.#dht.bootstrap(now, node);
+  /**
+   * Names a node to enter the network by; more than one may be named, at any time. `tcpPorts`: where it
+   * is a TCP relay too; if that is not known, its UDP port is tried while UDP does not get through.
+   */
+  bootstrap(now: Mono, node: NodeInfo, tcpPorts?: readonly number[]): void {
+    this.#enter(now, node);
+    const { publicKey } = node;
+    for (const port of tcpPorts ?? []) {
+      const at = endpoint(endpointAddress(node.endpoint), port);
+      if (at) this.addRelay(now, { publicKey, at });
+    }
+    if (tcpPorts) return;
+    keep(this.#lastResort, node);
+    if (this.#connection !== 'udp') this.#lastResortAt ??= this.#udp ? now + UDP_PATIENCE : now;
   }
 
   /** To be told whenever the machine has come into a network: at the start, after a change, after a sleep. */
   networkChanged(now: Mono): void {
     this.#dht.networkChanged(now);
+    this.#relays.networkChanged(now);
     this.#onion.hurry(now);
   }
 
-  /** Whether at least one DHT node answers. */
-  get connected(): boolean {
-    return this.#connected;
+  /** Names a TCP relay to use; more than one may be named, at any time. */
+  addRelay(now: Mono, relay: RelayInfo): void {
+    this.#relays.addRelay(now, relay);
+  }
+
+  get connection(): ToxConnection {
+    return this.#connection;
   }
 
   /** DHT nodes that answered within the last 122 s. */
@@ -184,17 +237,22 @@ export class Tox implements Machine<ToxEvent> {
   /** The profile as it is now, in the standard format, not encrypted. */
   save(now: Mono): Uint8Array {
     const dhtNodes = this.#dht.savedNodes(now).map(udpNode);
+    const relays = this.#relays.savedRelays();
+    const pathNodes = this.#onion.pathNodes(now, PATH_NODES_SAVED).map(udpNode);
     return writeToxSave({
       ...this.#save,
       profile: this.messenger.profile(),
       dhtNodes: dhtNodes.length > 0 ? dhtNodes : this.#save.dhtNodes,
+      tcpRelays: relays.length > 0 ? relays : this.#save.tcpRelays,
+      pathNodes: pathNodes.length > 0 ? pathNodes : this.#save.pathNodes,
       friendNodes: this.#friends.lastMet(),
     });
   }
 
-  /** Tells all friends that we leave; the datagrams are still to be taken. */
+  /** Tells all friends that we leave; datagrams and streams are still to be drained. */
   close(now: Mono): void {
     this.#sessions.closeAll(now);
+    this.#relays.close();
     this.#relayServer?.close();
   }
 
@@ -205,7 +263,7 @@ export class Tox implements Machine<ToxEvent> {
       this.#dht.handle(now, from, data) ||
       this.#onionRelay.handle(now, from, data) ||
       this.#onion.handle(now, from, data);
-    if (handled && !this.#connected) this.#checkConnection(now);
+    if (handled && this.#connection !== 'udp') this.#checkConnection(now);
   }
 
   wake(now: Mono): void {
@@ -214,13 +272,18 @@ export class Tox implements Machine<ToxEvent> {
     this.#sessions.wake(now);
     this.#friends.wake(now);
     this.#relayServer?.wake(now);
+    this.#relays.wake(now);
+    if (this.#lastResortAt !== undefined && this.#lastResortAt <= now) this.#tryLastResort(now);
     this.#checkConnection(now);
   }
 
   nextWake(): Mono | undefined {
     return earlier(
       earlier(earlier(this.#dht.nextWake(), this.#onion.nextWake()), this.#relayServer?.nextWake()),
-      earlier(this.#sessions.nextWake(), this.#friends.nextWake()),
+      earlier(
+        earlier(this.#sessions.nextWake(), this.#friends.nextWake()),
+        earlier(this.#relays.nextWake(), this.#lastResortAt),
+      ),
     );
   }
 
@@ -246,18 +309,60 @@ export class Tox implements Machine<ToxEvent> {
     return server;
   }
 
+  /** A node that may know others: asked over UDP, and kept for the onion while that does not work. */
+  #enter(now: Mono, node: NodeInfo): void {
+    if (this.#udp) this.#dht.bootstrap(now, node);
+    keep(this.#entries, node);
+    if (this.#connection === 'tcp') this.#onion.addDistantNode(now, node);
+  }
+
+  /** UDP seems not to get through. Public nodes are relays as well, most of them at the same port. */
+  #tryLastResort(now: Mono): void {
+    this.#lastResortAt = undefined;
+    if (this.#connection === 'udp') return;
+    for (const { publicKey, endpoint } of this.#lastResort) this.addRelay(now, { publicKey, at: endpoint });
+  }
+
+  #relaysChanged(now: Mono): void {
+    this.#checkConnection(now);
+    this.#friends.onRelays(now);
+  }
+
   #checkConnection(now: Mono): void {
-    const { endpoint } = this.#dht.ownAddress();
-    if (endpoint !== this.#ownEndpoint) {
-      this.#ownEndpoint = endpoint;
-      if (this.#connected && endpoint) this.#onion.hurry(now); // friends are to hear of the new address
+    const { endpoint: own } = this.#dht.ownAddress();
+    if (own !== this.#ownEndpoint) {
+      this.#ownEndpoint = own;
+      if (this.#connection === 'udp' && own) this.#onion.hurry(now); // friends are to hear of the new address
     }
-    const connected = this.#dht.connected(now);
-    if (connected === this.#connected) return;
-    this.#connected = connected;
-    this.#env.log('connection', { connected });
-    if (connected) this.#onion.hurry(now);
-    this.#events.push({ type: 'connection', connected });
+    const connection = this.#dht.connected(now) ? 'udp' : this.#relays.online > 0 ? 'tcp' : 'none';
+    if (connection === this.#connection) return;
+    this.#connection = connection;
+    this.#env.log('connection', { connection });
+    if (connection === 'tcp') this.#enterByRelay(now);
+    if (connection !== 'none') this.#onion.hurry(now);
+    else if (this.#lastResort.length > 0) this.#lastResortAt ??= now + UDP_PATIENCE;
+    this.#events.push({ type: 'connection', connection });
+  }
+
+  /** The onion needs nodes beside the relay, and nobody can ask them whether they live. */
+  #enterByRelay(now: Mono): void {
+    for (const node of this.#entries) this.#onion.addDistantNode(now, node);
+    if (this.#entries.length > 0) return;
+    // A relay is a node of the DHT as well, most often at the same port.
+    for (const relay of this.#relays.onlineRelays(RELAYS_TOLD)) this.#onion.addDistantNode(now, relay);
+  }
+
+  #friendRelays(): FriendRelays {
+    const relays = this.#relays;
+    return {
+      addPeer: (now, dhtKey) => relays.addPeer(now, dhtKey),
+      removePeer: (now, dhtKey) => relays.removePeer(now, dhtKey),
+      addPeerRelay: (now, dhtKey, relay, lan) => relays.addPeerRelay(now, dhtKey, relay, lan),
+      setPeerAsleep: (now, dhtKey, asleep) => relays.setPeerAsleep(now, dhtKey, asleep),
+      wayTo: (id) => relays.wayTo(id),
+      meetingPlace: (id) => relays.meetingPlace(id),
+      shared: () => relays.onlineRelays(MAX_SHARED_RELAYS),
+    };
   }
 
   /**
@@ -266,8 +371,10 @@ export class Tox implements Machine<ToxEvent> {
    */
   #ownNodes(now: Mono): PackedNode[] {
     const nodes = this.#dht.closest(now, this.dhtKeys.publicKey, MAX_SENT_NODES).map(udpNode);
-    const endpoint = this.#ownEndpoint;
-    return endpoint ? [udpNode({ publicKey: this.dhtKeys.publicKey, endpoint }), ...nodes] : nodes;
+    const relays = this.#relays.onlineRelays(nodes.length > 0 ? RELAYS_TOLD : MAX_SHARED_RELAYS);
+    const own = this.#ownEndpoint;
+    const self = own ? [udpNode({ publicKey: this.dhtKeys.publicKey, endpoint: own })] : [];
+    return [...self, ...relays, ...nodes];
   }
 }
 
@@ -294,6 +401,17 @@ function newSave(env: Env): ToxSave {
     friendNodes: [],
     other: [],
   };
+}
+
+function keep(nodes: NodeInfo[], node: NodeInfo): void {
+  nodes.push(node);
+  if (nodes.length > MAX_ENTRIES) nodes.shift();
+}
+
+/** Whom to charge for what a relay brings. */
+function firstHop({ at }: RelayInfo): { source: string; internal: boolean } {
+  const endpoint = parseEndpoint(at);
+  return { source: at, internal: endpoint !== undefined && isInternal(endpoint) };
 }
 
 function udpNode(node: NodeInfo): PackedNode {

@@ -10,6 +10,7 @@ import {
 } from '../packet/friend.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import type { NodeInfo, PackedNode } from '../wire/packed-node.ts';
+import { type FriendRelays, FriendRelayUse } from './friend-relays.ts';
 
 /** What a friend connection needs of the DHT. */
 export interface FriendDht {
@@ -33,8 +34,14 @@ export interface FriendOnion {
 export interface FriendSessions {
   connect(now: Mono, realKey: PublicKey, dhtKey: PublicKey, endpoint?: Endpoint): void;
   setEndpoint(now: Mono, realKey: PublicKey, endpoint: Endpoint): void;
-  /** Where a session, or an attempt of either side, sends to. */
+  /** The ways through relays to this node may be other ones. */
+  relaysChanged(now: Mono, dhtKey: PublicKey): void;
+  /** Whether there is a session, or an attempt of either side. */
+  active(realKey: PublicKey): boolean;
+  /** The direct address of a session or attempt, if it has one. */
   endpoint(realKey: PublicKey): Endpoint | undefined;
+  /** Where the packets of a session go. */
+  path(realKey: PublicKey): 'direct' | 'relay' | undefined;
   /** When something valid last came over the session. */
   heardAt(realKey: PublicKey): Mono | undefined;
   close(now: Mono, realKey: PublicKey): void;
@@ -54,6 +61,8 @@ export interface FriendConnectionHooks {
   onLossy(now: Mono, friend: PublicKey, data: Uint8Array): void;
   onAcknowledged(now: Mono, friend: PublicKey, upTo: number): void;
   onWritable(now: Mono, friend: PublicKey): void;
+  /** The connection goes on over another path. */
+  onRerouted(now: Mono, friend: PublicKey): void;
   /** A request that came over the connection itself; views. */
   onFriendRequest(now: Mono, from: PublicKey, nospam: Uint8Array, message: Uint8Array): void;
 }
@@ -89,8 +98,9 @@ interface Friend {
   dhtKeyAt: Mono;
   /** The last address found for the DHT key. */
   endpoint: Endpoint | undefined;
-  /** Where it was last connected, in this run or an earlier one. */
-  met: NodeInfo | undefined;
+  /** Where it was last connected, in this run or an earlier one: at its address, or at that of a relay. */
+  met: PackedNode | undefined;
+  readonly relays: FriendRelayUse;
   /** A session attempt is running. */
   attempting: boolean;
   connectedAt: Mono | undefined;
@@ -115,6 +125,7 @@ export class FriendConnections {
   readonly #dht: FriendDht;
   readonly #onion: FriendOnion;
   readonly #sessions: FriendSessions;
+  readonly #relays: FriendRelays;
   readonly #hooks: FriendConnectionHooks;
   readonly #friends = new Map<KeyId, Friend>();
   /**
@@ -128,13 +139,14 @@ export class FriendConnections {
 
   constructor(
     env: Env,
-    deps: { dht: FriendDht; onion: FriendOnion; sessions: FriendSessions },
+    deps: { dht: FriendDht; onion: FriendOnion; sessions: FriendSessions; relays: FriendRelays },
     hooks: FriendConnectionHooks,
   ) {
     this.#env = env;
     this.#dht = deps.dht;
     this.#onion = deps.onion;
     this.#sessions = deps.sessions;
+    this.#relays = deps.relays;
     this.#hooks = hooks;
   }
 
@@ -148,6 +160,7 @@ export class FriendConnections {
       dhtKeyAt: now,
       endpoint: undefined,
       met: undefined,
+      relays: new FriendRelayUse(this.#relays),
       attempting: false,
       connectedAt: undefined,
       aliveAt: now,
@@ -167,7 +180,7 @@ export class FriendConnections {
     if (!friend) return;
     this.#friends.delete(keyId(key));
     this.#wakeStale = true;
-    this.#dropDhtKey(friend);
+    this.#dropDhtKey(now, friend);
     this.#onion.removeFriend(key);
     this.#sessions.close(now, key);
   }
@@ -185,22 +198,27 @@ export class FriendConnections {
 
   /**
    * Where a friend was met in an earlier run. It is tried at once, beside the search: its program may
-   * still run there, and then it need not be found anew.
+   * still run there, and then it need not be found anew. Met through a relay, it is sought at ours.
    */
-  remember(now: Mono, key: PublicKey, node: NodeInfo): void {
+  remember(now: Mono, key: PublicKey, node: PackedNode): void {
     const friend = this.#friends.get(keyId(key));
     if (!friend || friend.dhtKey) return;
     friend.met = node;
     this.#learnDhtKey(now, friend, node.publicKey, false);
-    friend.endpoint = node.endpoint;
+    if (node.transport === 'udp') friend.endpoint = node.endpoint;
     this.#tryConnect(now, friend);
   }
 
   /** Where friends were last met: what `remember` takes in the next run. */
-  lastMet(): { friend: PublicKey; node: NodeInfo }[] {
-    const found: { friend: PublicKey; node: NodeInfo }[] = [];
+  lastMet(): { friend: PublicKey; node: PackedNode }[] {
+    const found: { friend: PublicKey; node: PackedNode }[] = [];
     for (const { key, met } of this.#friends.values()) if (met) found.push({ friend: key, node: met });
     return found;
+  }
+
+  /** How a connected friend is reached. */
+  path(key: PublicKey): 'direct' | 'relay' | undefined {
+    return this.connected(key) ? this.#sessions.path(key) : undefined;
   }
 
   connected(key: PublicKey): boolean {
@@ -229,6 +247,7 @@ export class FriendConnections {
     const friend = this.#friends.get(keyId(key));
     if (!friend) return;
     this.#learnDhtKey(now, friend, dhtKey, true);
+    friend.relays.named(now, nodes, friend.endpoint);
     if (friend.connectedAt !== undefined) return;
     for (const node of nodes) {
       if (node.transport === 'udp') this.#dht.probe(now, node, dhtKey);
@@ -247,6 +266,22 @@ export class FriendConnections {
         this.#tryConnect(now, friend);
       }
     }
+  }
+
+  // From the relays.
+
+  /** The way through relays to whoever has this DHT key may be another one. */
+  onRelayWay(now: Mono, dhtKey: PublicKey): void {
+    this.#sessions.relaysChanged(now, dhtKey);
+    for (const friend of this.#searched.get(keyId(dhtKey)) ?? []) {
+      if (!friend.attempting && friend.retryAt === undefined) this.#tryConnect(now, friend);
+    }
+  }
+
+  /** The relays that we may tell friends of have changed. */
+  onRelays(now: Mono): void {
+    for (const friend of this.#friends.values()) friend.relays.changed(now);
+    this.#wakeStale = true;
   }
 
   // From the sessions.
@@ -269,7 +304,8 @@ export class FriendConnections {
     friend.retryAt = undefined;
     friend.connectedAt = now;
     friend.endpoint = this.#sessions.endpoint(key) ?? friend.endpoint;
-    if (friend.dhtKey && friend.endpoint) friend.met = { publicKey: friend.dhtKey, endpoint: friend.endpoint };
+    friend.relays.use(now, this.#sessions.path(key));
+    this.#noteMet(friend);
     friend.deadAt = now + ALIVE_TIMEOUT;
     friend.checkAt = now + MISSED_AFTER;
     friend.missed = false;
@@ -289,7 +325,7 @@ export class FriendConnections {
   onClosed(now: Mono, key: PublicKey): void {
     const friend = this.#friends.get(keyId(key));
     if (!friend) return;
-    friend.attempting = this.#sessions.endpoint(key) !== undefined;
+    friend.attempting = this.#sessions.active(key);
     if (friend.connectedAt === undefined) this.#retry(now, friend, RETRY_DELAY);
     else this.#lost(now, friend);
   }
@@ -303,7 +339,9 @@ export class FriendConnections {
         this.#wakeStale = true;
         return;
       case SHARE_RELAYS:
-        return; // of use only to a client of TCP relays
+        friend.relays.receive(now, data, this.#sessions.endpoint(key));
+        this.#wakeStale = true;
+        return;
       case LIVE_FRIEND_REQUEST: {
         const request = decodeFriendRequest(LIVE_FRIEND_REQUEST, data);
         if (request) this.#hooks.onFriendRequest(now, friend.key, request.nospam, request.message);
@@ -329,6 +367,17 @@ export class FriendConnections {
     if (friend?.connectedAt === undefined) return;
     if (friend.aliveAt <= now) this.#sendAlive(now, friend);
     this.#hooks.onWritable(now, friend.key);
+  }
+
+  onRerouted(now: Mono, key: PublicKey): void {
+    const friend = this.#friends.get(keyId(key));
+    if (friend?.connectedAt === undefined) return;
+    this.#wakeStale = true;
+    const path = this.#sessions.path(key);
+    this.#env.log('friend.rerouted', { path: path ?? 'none' });
+    friend.relays.use(now, path);
+    this.#noteMet(friend);
+    this.#hooks.onRerouted(now, friend.key);
   }
 
   // Time.
@@ -363,6 +412,8 @@ export class FriendConnections {
     }
     if (friend.checkAt <= now) this.#check(now, friend);
     if (friend.aliveAt <= now) this.#sendAlive(now, friend);
+    const relays = friend.relays.wakeAt <= now ? friend.relays.wake(now) : undefined;
+    if (relays) this.#sessions.sendLossless(now, friend.key, relays);
   }
 
   #check(now: Mono, friend: Friend): void {
@@ -374,13 +425,15 @@ export class FriendConnections {
       this.#sessions.setEndpoint(now, friend.key, friend.endpoint);
     if (friend.missed === missed) return;
     friend.missed = missed;
+    if (missed) friend.relays.need(now);
+    else friend.relays.use(now, this.#sessions.path(friend.key));
     this.#onion.setFriendMissed(now, friend.key, missed);
   }
 
   #wakeSearching(now: Mono, friend: Friend): void {
     if (friend.dhtKeyAt + DHT_KEY_TIMEOUT <= now) {
       friend.retryAt = undefined;
-      this.#dropDhtKey(friend);
+      this.#dropDhtKey(now, friend);
       this.#onion.setFriendDhtKey(friend.key, undefined);
     } else {
       if (friend.attempting) this.#sessions.close(now, friend.key);
@@ -403,7 +456,7 @@ export class FriendConnections {
     friend.dhtKeyAt = now;
     this.#wakeStale = true;
     if (friend.dhtKey && sameBytes(friend.dhtKey, dhtKey)) return;
-    this.#dropDhtKey(friend);
+    this.#dropDhtKey(now, friend);
     friend.dhtKey = dhtKey.slice() as PublicKey;
     const id = keyId(dhtKey);
     const users = this.#searched.get(id);
@@ -411,6 +464,8 @@ export class FriendConnections {
     else this.#searched.set(id, new Set([friend]));
     this.#onion.setFriendDhtKey(friend.key, friend.dhtKey);
     this.#dht.search(now, friend.dhtKey);
+    friend.relays.setDhtKey(now, friend.dhtKey, false);
+    this.#sessions.relaysChanged(now, friend.dhtKey);
     if (!closeOld || (friend.connectedAt === undefined && !friend.attempting)) return;
     this.#sessions.close(now, friend.key);
     friend.attempting = false;
@@ -418,11 +473,12 @@ export class FriendConnections {
     friend.retryAt = undefined;
   }
 
-  #dropDhtKey(friend: Friend): void {
+  #dropDhtKey(now: Mono, friend: Friend): void {
     if (!friend.dhtKey) return;
     const id = keyId(friend.dhtKey);
     const users = this.#searched.get(id);
     users?.delete(friend);
+    friend.relays.setDhtKey(now, undefined, users !== undefined && users.size > 0);
     if (users?.size === 0) {
       this.#searched.delete(id);
       this.#dht.stopSearch(friend.dhtKey);
@@ -431,17 +487,17 @@ export class FriendConnections {
     friend.endpoint = undefined;
   }
 
-  /** Starts an attempt if an address is known; without one, `onFound` will. */
+  /** Starts an attempt if an address is known, or a relay where the friend may be; else `onFound` or `onRelayWay` will. */
   #tryConnect(now: Mono, friend: Friend): void {
     if (!friend.dhtKey || friend.attempting || friend.connectedAt !== undefined) return;
     friend.retryAt = undefined;
     this.#wakeStale = true;
-    const opened = this.#sessions.endpoint(friend.key) !== undefined; // by the friend, who needs no help
+    const opened = this.#sessions.active(friend.key); // by the friend, who needs no help
     const endpoint = this.#dht.endpointOf(now, friend.dhtKey) ?? friend.endpoint;
-    if (!opened && !endpoint) return;
+    if (!opened && !endpoint && this.#relays.wayTo(keyId(friend.dhtKey)) === 'none') return;
     friend.attempting = true;
     friend.retryAt = now + ATTEMPT_TIMEOUT;
-    if (opened || !endpoint) return;
+    if (opened) return;
     friend.endpoint = endpoint;
     this.#sessions.connect(now, friend.key, friend.dhtKey, endpoint);
   }
@@ -456,10 +512,19 @@ export class FriendConnections {
 
   #disconnected(now: Mono, friend: Friend): void {
     friend.connectedAt = undefined;
+    friend.relays.disconnected(now);
     this.#wakeStale = true;
     this.#env.log('friend.disconnected');
     this.#onion.setFriendOnline(now, friend.key, false);
     this.#hooks.onDisconnected(now, friend.key);
+  }
+
+  #noteMet(friend: Friend): void {
+    const { dhtKey } = friend;
+    if (!dhtKey) return;
+    const relayed = this.#sessions.path(friend.key) === 'relay';
+    const endpoint = relayed ? this.#relays.meetingPlace(keyId(dhtKey)) : friend.endpoint;
+    if (endpoint) friend.met = { publicKey: dhtKey, endpoint, transport: relayed ? 'tcp' : 'udp' };
   }
 
   #retry(now: Mono, friend: Friend, delay: number): void {
@@ -469,7 +534,8 @@ export class FriendConnections {
 }
 
 function deadline(friend: Friend): Mono {
-  if (friend.connectedAt !== undefined) return Math.min(friend.aliveAt, friend.deadAt, friend.checkAt);
+  if (friend.connectedAt !== undefined)
+    return Math.min(friend.aliveAt, friend.deadAt, friend.checkAt, friend.relays.wakeAt);
   if (!friend.dhtKey) return Number.POSITIVE_INFINITY;
   return Math.min(friend.dhtKeyAt + DHT_KEY_TIMEOUT, friend.retryAt ?? Number.POSITIVE_INFINITY);
 }

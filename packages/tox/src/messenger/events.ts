@@ -3,6 +3,9 @@ import type { PublicKey } from '../crypto/keys.ts';
 /** What a person says of being there (spec: User status). */
 export type UserStatus = 'none' | 'away' | 'busy';
 
+/** How a friend, or the network, is reached. `tcp`: through relays. */
+export type ToxConnection = 'udp' | 'tcp' | 'none';
+
 /**
  * Names one file transfer of one friend: 0..255 are those we send, 256..511 those we receive.
  * A number is free again after `file-done` or `file-aborted`.
@@ -15,12 +18,19 @@ export type FileNumber = number;
  * run. `data` is the owner's to keep, but may be a part of a 64 KiB buffer: copy what stays long.
  */
 export type ToxEvent =
-  /** We are, or are no longer, part of the network: at least one DHT node answers. */
-  | { readonly type: 'connection'; readonly connected: boolean }
+  /** We are, or are no longer, part of the network. `udp`: DHT nodes answer us; `tcp`: only relays are reached. */
+  | { readonly type: 'connection'; readonly connection: ToxConnection }
   /** A stranger who knows our Tox ID wants to be added. `message` is hostile text, at most 943 bytes of UTF-8. */
   | { readonly type: 'friend-request'; readonly publicKey: PublicKey; readonly message: string }
   /** The friend can be written to, or no longer. What was not acknowledged by then may be lost. */
-  | { readonly type: 'friend-connection'; readonly friend: PublicKey; readonly online: boolean }
+  | {
+      readonly type: 'friend-connection';
+      readonly friend: PublicKey;
+      readonly online: boolean;
+      readonly connection: ToxConnection;
+    }
+  /** The connection with an online friend goes on over another path; nothing is lost by that. */
+  | { readonly type: 'friend-path'; readonly friend: PublicKey; readonly connection: ToxConnection }
   /** At most 128 bytes of UTF-8. */
   | { readonly type: 'friend-name'; readonly friend: PublicKey; readonly name: string }
   /** At most 1007 bytes of UTF-8. */

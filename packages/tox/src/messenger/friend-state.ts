@@ -3,7 +3,7 @@ import { sameBytes } from '../crypto/keys.ts';
 import type { FriendRequestBody } from '../packet/friend.ts';
 import * as packet from '../packet/messenger.ts';
 import { toText } from './bytes.ts';
-import type { ToxEvent, UserStatus } from './events.ts';
+import type { ToxConnection, ToxEvent, UserStatus } from './events.ts';
 import type { FileTransfers } from './file-transfer.ts';
 import { USER_STATUSES } from './friend-record.ts';
 
@@ -11,6 +11,7 @@ import { USER_STATUSES } from './friend-record.ts';
 export interface FriendInfo {
   readonly publicKey: PublicKey;
   readonly online: boolean;
+  readonly connection: ToxConnection;
   /** Our request was not answered yet. */
   readonly requested: boolean;
   readonly name: string;
@@ -43,10 +44,12 @@ export interface Friend {
   weType: boolean;
 }
 
-export function friendInfo(f: Friend): FriendInfo {
+/** `path`: as the friend connection tells it. */
+export function friendInfo(f: Friend, path: 'direct' | 'relay' | undefined): FriendInfo {
   return {
     publicKey: f.key,
     online: f.online,
+    connection: f.online ? connectionOver(path) : 'none',
     requested: f.request !== undefined,
     name: toText(f.name),
     statusMessage: toText(f.statusMessage),
@@ -54,6 +57,10 @@ export function friendInfo(f: Friend): FriendInfo {
     typing: f.typing,
     lastSeen: f.lastSeen,
   };
+}
+
+export function connectionOver(path: 'direct' | 'relay' | undefined): ToxConnection {
+  return path === 'relay' ? 'tcp' : 'udp';
 }
 
 /** What a text, or a changed name, status message, status or typing sign means; undefined for anything else. */

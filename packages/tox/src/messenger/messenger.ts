@@ -10,7 +10,7 @@ import { CopyPool, toText, toUtf8 } from './bytes.ts';
 import type { Emit, FileNumber, UserStatus } from './events.ts';
 import { type FileOffer, FileTransfers } from './file-transfer.ts';
 import { type FriendRecord, type Profile, USER_STATUSES } from './friend-record.ts';
-import { applyFriendPacket, type Friend, type FriendInfo, friendInfo } from './friend-state.ts';
+import { applyFriendPacket, connectionOver, type Friend, type FriendInfo, friendInfo } from './friend-state.ts';
 import { isValidPublicKey, makeToxId, type ToxId, toxIdNospam, toxIdPublicKey } from './tox-id.ts';
 
 /** What the messenger needs of the friend connections. */
@@ -21,6 +21,8 @@ export interface FriendLinks {
   /** Copies `data`. If undefined while the friend is connected, `onWritable` must follow. */
   sendLossless(now: Mono, key: PublicKey, data: Uint8Array): number | undefined;
   sendLossy(now: Mono, key: PublicKey, data: Uint8Array): boolean;
+  /** How a connected friend is reached. */
+  path(key: PublicKey): 'direct' | 'relay' | undefined;
 }
 
 /** Friends of one identity. Ours: each costs searches in DHT and onion while it is offline. */
@@ -128,12 +130,12 @@ export class Messenger implements FriendConnectionHooks {
   // Friends.
 
   friends(): FriendInfo[] {
-    return [...this.#friends.values()].map(friendInfo);
+    return [...this.#friends.values()].map((friend) => friendInfo(friend, this.#links.path(friend.key)));
   }
 
   friend(key: PublicKey): FriendInfo | undefined {
     const friend = this.#friends.get(keyId(key));
-    return friend && friendInfo(friend);
+    return friend && friendInfo(friend, this.#links.path(friend.key));
   }
 
   /**
@@ -300,6 +302,12 @@ export class Messenger implements FriendConnectionHooks {
     friend.files.onWritable(now);
   }
 
+  onRerouted(_now: Mono, key: PublicKey): void {
+    const friend = this.#friends.get(keyId(key));
+    if (!friend?.online) return;
+    this.#emit({ type: 'friend-path', friend: friend.key, connection: connectionOver(this.#links.path(key)) });
+  }
+
   /** From the onion or a connection: whoever has our nospam, hostile until a person decides. */
   onFriendRequest(now: Mono, from: PublicKey, nospam: Uint8Array, message: Uint8Array): void {
     if (!isValidPublicKey(from) || sameBytes(from, this.#ownKey)) return;
@@ -333,7 +341,8 @@ export class Messenger implements FriendConnectionHooks {
     this.#queue(now, friend, packet.encodeBody(packet.NAME, this.#name));
     this.#queue(now, friend, packet.encodeBody(packet.STATUS_MESSAGE, this.#statusMessage));
     this.#queue(now, friend, packet.encodeSmall(packet.STATUS, USER_STATUSES.indexOf(this.#status)));
-    this.#emit({ type: 'friend-connection', friend: friend.key, online: true });
+    const connection = connectionOver(this.#links.path(friend.key));
+    this.#emit({ type: 'friend-connection', friend: friend.key, online: true, connection });
   }
 
   #setOffline(friend: Friend): void {
@@ -348,7 +357,7 @@ export class Messenger implements FriendConnectionHooks {
       this.#emit({ type: 'friend-typing', friend: friend.key, typing: false });
     }
     friend.files.abort();
-    this.#emit({ type: 'friend-connection', friend: friend.key, online: false });
+    this.#emit({ type: 'friend-connection', friend: friend.key, online: false, connection: 'none' });
   }
 
   #addNew(now: Mono, publicKey: PublicKey, request: FriendRequestBody | undefined): PublicKey {

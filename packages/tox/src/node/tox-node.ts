@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { type Env, type Mono, randomInt } from '../core/env.ts';
 import { ToxError } from '../core/errors.ts';
 import { fromHex, KEY_SIZE, type PublicKey, type SecretKey, toHex } from '../crypto/keys.ts';
-import type { FileNumber, ToxEvent, UserStatus } from '../messenger/events.ts';
+import type { FileNumber, ToxConnection, ToxEvent, UserStatus } from '../messenger/events.ts';
 import type { FileOffer } from '../messenger/file-transfer.ts';
 import type { FriendInfo } from '../messenger/friend-state.ts';
 import { formatToxId, makeToxId, type Nospam, parseToxId } from '../messenger/tox-id.ts';
@@ -10,7 +10,7 @@ import type { RelayLimits, RelayStats } from '../relay/server.ts';
 import { decryptSave, encryptSave, isEncryptedSave } from '../state/encrypted-save.ts';
 import { readToxSave } from '../state/tox-save.ts';
 import { newProfile as newToxProfile, Tox } from '../tox.ts';
-import { endpoint } from '../wire/endpoint.ts';
+import { type Endpoint, endpoint } from '../wire/endpoint.ts';
 import { Driver } from './drive.ts';
 import { HostNames } from './host-names.ts';
 import { hasNetwork, NetworkWatch } from './interfaces.ts';
@@ -28,16 +28,27 @@ export interface BootstrapNode {
   readonly port: number;
   /** Of the DHT; any case. */
   readonly publicKey: PublicKeyHex;
+  /**
+   * TCP ports at which it is a relay, if that is known: an empty list says that it is none. Absent: its
+   * UDP port is tried, if UDP does not get through.
+   */
+  readonly tcpPorts?: readonly number[] | undefined;
 }
+
+/** A TCP relay; `port` is that of TCP. */
+export type RelayNode = Omit<BootstrapNode, 'tcpPorts'>;
 
 export interface ToxNodeOptions {
   /** A profile in the standard save format; absent: a new identity. */
   readonly save?: Uint8Array | undefined;
   /** Opens an encrypted profile. */
   readonly passphrase?: string | undefined;
-  readonly udp?: UdpOptions | undefined;
+  /** False: no UDP at all; friends are found and reached through TCP relays. */
+  readonly udp?: UdpOptions | false | undefined;
   /** Nodes to enter the network by; asked in random order, after those that the profile remembers. */
   readonly bootstrap?: readonly BootstrapNode[] | undefined;
+  /** TCP relays to use. */
+  readonly relays?: readonly RelayNode[] | undefined;
   /** Only for nodes that others bootstrap from: 32 bytes, kept over restarts. */
   readonly dhtSecretKey?: Uint8Array | undefined;
   /** Only for such nodes: what they answer to 0xf0. `motd` at most 256 bytes of UTF-8. */
@@ -78,13 +89,14 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   readonly publicKey: PublicKeyHex;
   /** Of this run, unless `dhtSecretKey` was given. */
   readonly dhtPublicKey: PublicKeyHex;
+  /** 0 without UDP. */
   readonly udpPort: number;
   /** TCP ports on which this node is a relay for others, in the order asked for; those not free are missing. */
   readonly relayPorts: readonly number[];
 
   readonly #env: Env;
   readonly #tox: Tox;
-  readonly #socket: UdpSocket;
+  readonly #socket: UdpSocket | undefined;
   readonly #streams: TcpStreams;
   readonly #listener: TcpListener | undefined;
   readonly #driver: Driver<ToxEvent>;
@@ -93,7 +105,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   readonly #hex = new WeakMap<PublicKey, PublicKeyHex>();
   #closing: Promise<void> | undefined;
 
-  private constructor(env: Env, tox: Tox, socket: UdpSocket, listener: TcpListener | undefined) {
+  private constructor(env: Env, tox: Tox, socket: UdpSocket | undefined, listener: TcpListener | undefined) {
     super();
     this.#env = env;
     this.#tox = tox;
@@ -103,7 +115,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     this.relayPorts = listener?.ports ?? [];
     this.publicKey = toHex(tox.realKeys.publicKey);
     this.dhtPublicKey = toHex(tox.dhtKeys.publicKey);
-    this.udpPort = socket.port;
+    this.udpPort = socket?.port ?? 0;
     this.#driver = new Driver(tox, { datagrams: socket, streams: this.#streams }, (event) => this.#dispatch(event));
     if (listener) listener.onSocket = (incoming) => this.#streams.adopt(incoming);
     this.#names = new HostNames((host) => env.log('bootstrap.unknown-host', { host }));
@@ -127,21 +139,25 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
         version: bootstrapInfo.version,
         motd: new TextEncoder().encode(bootstrapInfo.motd),
       },
+      udp: options.udp !== false,
       relay: options.relay,
       lanDiscovery: options.lanDiscovery,
     });
-    const socket = await UdpSocket.open(options.udp ?? {});
+    const socket = options.udp === false ? undefined : await UdpSocket.open(options.udp ?? {});
     let listener: TcpListener | undefined;
     try {
-      listener = options.relay && (await TcpListener.open(options.relay.ports, relayHost(options.udp), env.log));
+      listener = options.relay && (await TcpListener.open(options.relay.ports, relayHost(options.udp || {}), env.log));
     } catch (error) {
-      await socket.close();
+      await socket?.close();
       throw error;
     }
     const node = new ToxNode(env, tox, socket, listener);
     try {
-      for (const { host, port, publicKey } of shuffled(env, options.bootstrap ?? []))
-        node.bootstrap(host, port, publicKey);
+      for (const { host, port, publicKey, tcpPorts } of shuffled(env, options.bootstrap ?? [])) {
+        node.bootstrap(host, port, publicKey, tcpPorts);
+      }
+      for (const { host, port, publicKey } of shuffled(env, options.relays ?? []))
+        node.addTcpRelay(host, port, publicKey);
     } catch (error) {
       await node.close();
       throw error;
@@ -165,19 +181,24 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
 
   /**
    * A node to enter the network by. `host` may be a name; one that cannot be resolved is logged and
-   * tried again later. Throws `bad-argument` for a wrong key or port.
+   * tried again later. `tcpPorts` as in `BootstrapNode`. Throws `bad-argument` for a wrong key or port.
    */
-  bootstrap(host: string, port: number, publicKey: PublicKeyHex): void {
+  bootstrap(host: string, port: number, publicKey: PublicKeyHex, tcpPorts?: readonly number[]): void {
     const key = parseKey(publicKey);
-    if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new ToxError('bad-argument', `not a port: ${port}`);
-    this.#check();
-    const numeric = endpoint(host, port);
-    if (numeric) this.#driver.poke((now) => this.#tox.bootstrap(now, { publicKey: key, endpoint: numeric }));
-    else this.#names.resolve(host, (addresses) => this.#bootstrapAt(addresses, port, key));
+    for (const each of [port, ...(tcpPorts ?? [])]) checkPort(each);
+    this.#withAddresses(host, port, (now, at) => this.#tox.bootstrap(now, { publicKey: key, endpoint: at }, tcpPorts));
   }
 
-  get connection(): 'udp' | 'none' {
-    return this.#tox.connected ? 'udp' : 'none';
+  /** A TCP relay to use. `host` and failures as with `bootstrap`. */
+  addTcpRelay(host: string, port: number, publicKey: PublicKeyHex): void {
+    const key = parseKey(publicKey);
+    checkPort(port);
+    this.#withAddresses(host, port, (now, at) => this.#tox.addRelay(now, { publicKey: key, at }));
+  }
+
+  /** `udp`: DHT nodes answer us. `tcp`: we are logged in at a relay. */
+  get connection(): ToxConnection {
+    return this.#tox.connection;
   }
 
   /** Live DHT nodes that we know. */
@@ -335,14 +356,20 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     this.#driver.stop();
     this.#watch.stop();
     this.#names.close();
-    await Promise.all([this.#socket.close(), this.#listener?.close(), this.#streams.close()]);
+    await Promise.all([this.#socket?.close(), this.#listener?.close(), this.#streams.close()]);
   }
 
-  #bootstrapAt(addresses: readonly string[], port: number, publicKey: PublicKey): void {
-    for (const address of addresses) {
-      const at = endpoint(address, port);
-      if (at) this.#driver.poke((now) => this.#tox.bootstrap(now, { publicKey, endpoint: at }));
-    }
+  /** Calls `use` at once for an address, and for a name when it is resolved, once for each of its addresses. */
+  #withAddresses(host: string, port: number, use: (now: Mono, at: Endpoint) => void): void {
+    this.#check();
+    const found = (addresses: readonly string[]) => {
+      for (const address of addresses) {
+        const at = endpoint(address, port);
+        if (at) this.#driver.poke((now) => use(now, at));
+      }
+    };
+    if (endpoint(host, port)) found([host]);
+    else this.#names.resolve(host, found);
   }
 
   #onNetwork(up: boolean): void {
@@ -401,6 +428,10 @@ function plainSave(save: Uint8Array, passphrase: string | undefined): Uint8Array
   if (!isEncryptedSave(save)) return save;
   if (passphrase === undefined) throw new ToxError('bad-save', 'this profile needs a passphrase');
   return decryptSave(save, passphrase);
+}
+
+function checkPort(port: number): void {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new ToxError('bad-argument', `not a port: ${port}`);
 }
 
 function parseKey(hex: string): PublicKey {

@@ -21,10 +21,15 @@ export function wrapLayer(
   innerKey: PublicKey | undefined,
   inner: Uint8Array,
 ): Uint8Array {
+  return seal(key, nonce, writeLayer(next, innerKey, inner));
+}
+
+/** What is in that box. */
+export function writeLayer(next: Endpoint, innerKey: PublicKey | undefined, inner: Uint8Array): Uint8Array {
   const w = new Writer(ONION_IP_PORT_SIZE + (innerKey?.length ?? 0) + inner.length);
   writeOnionIpPort(w, next);
   if (innerKey) w.bytes(innerKey);
-  return seal(key, nonce, w.bytes(inner).finish());
+  return w.bytes(inner).finish();
 }
 
 /** Undefined if the box does not open or names no UDP address. */

@@ -39,7 +39,7 @@ export interface LookupDeps {
   readonly env: Env;
   readonly pool: NodePool;
   readonly requests: PendingRequests<Lookup>;
-  /** Sends an 0x80. */
+  /** Sends an 0x80, or the same through a relay. */
   sendOver(path: OnionPath, to: Endpoint, payload: Uint8Array): void;
 }
 
@@ -99,8 +99,8 @@ export class Lookup {
     return true;
   }
 
-  /** An answer to a request of ours; the caller checked the sendback. `from`: our first hop. */
-  receive(now: Mono, from: Endpoint, request: PendingRequest<Lookup>, response: AnnounceResponse, counted: boolean) {
+  /** An answer to a request of ours; the caller checked the sendback. `internal`: our first hop is on our own network. */
+  receive(now: Mono, internal: boolean, request: PendingRequest<Lookup>, response: AnnounceResponse, counted: boolean) {
     const { node, path, proven } = request;
     const key = this.#sharedKeys.get(node.publicKey);
     const plain = key && open(key, response.nonce, response.box);
@@ -121,7 +121,6 @@ export class Lookup {
       near.path = path;
       this.#options.onAnswer(now, near, answer, proven);
     }
-    const internal = isInternal(from);
     for (const named of answer.nodes) {
       if (isUnicast(named.endpoint) && (internal || !isInternal(named.endpoint))) this.consider(now, named);
     }

@@ -1,8 +1,9 @@
 import { BoundedMap } from '../core/bounded-map.ts';
 import { type Env, type Mono, randomInt } from '../core/env.ts';
-import { type KeyId, keyId } from '../crypto/keys.ts';
+import { type KeyId, keyId, type PublicKey } from '../crypto/keys.ts';
 import { type Endpoint, endpointIp, isLan } from '../wire/endpoint.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
+import type { Hops } from './path.ts';
 
 // c-toxcore.
 /** MAX_PATH_NODES. */
@@ -25,22 +26,32 @@ interface Candidate {
   doubted: boolean;
 }
 
+/** TCP relays as first hops. */
+export interface FirstHopRelays {
+  /** One that we are logged in at; its endpoint is only compared. */
+  onionRelay(): NodeInfo | undefined;
+  isOnline(relay: PublicKey): boolean;
+}
+
 /**
  * Nodes for paths and first announces. BOUNDED: 32 that answered us directly, which alone may be
- * first hops, and 32 that answered through the onion; least recently heard of goes first.
+ * first hops beside relays, and 32 that answered through the onion, or were named to us as a way in;
+ * least recently heard of goes first.
  */
 export class NodePool {
   readonly #env: Env;
   readonly #probe: (now: Mono, node: NodeInfo) => void;
+  readonly #relays: FirstHopRelays;
   /** When the first use of the path that failed last went out. */
   #troubleSince: Mono = Number.NEGATIVE_INFINITY;
   readonly #direct = new BoundedMap<KeyId, Candidate>(POOL_SIZE);
   readonly #distant = new BoundedMap<KeyId, Candidate>(POOL_SIZE);
 
   /** `probe` asks a node for a sign of life, which `addDirect` is to be told. */
-  constructor(env: Env, probe: (now: Mono, node: NodeInfo) => void = () => {}) {
+  constructor(env: Env, probe: (now: Mono, node: NodeInfo) => void = () => {}, relays: FirstHopRelays = NO_RELAYS) {
     this.#env = env;
     this.#probe = probe;
+    this.#relays = relays;
   }
 
   /** All nodes, fresh or not. */
@@ -100,24 +111,32 @@ export class NodePool {
 
   /**
    * Hops A, B, C: different nodes in different networks as far as we know enough of them; one
-   * known node serves as all three. Undefined if no node ever answered us.
+   * known node serves as all three. A relay is A while no node is sure to answer us directly.
+   * Undefined if no node is known, or none of them may be A.
    */
-  choosePath(now: Mono): [NodeInfo, NodeInfo, NodeInfo] | undefined {
+  choosePath(now: Mono): Hops | undefined {
     const first = this.#byTrust(now, this.#shuffled(now, false))[0];
-    if (!first) return undefined;
-    const path = [first];
+    const sure = first && !first.doubted && now - first.heardAt < FRESH;
+    const relay = sure ? undefined : this.#relays.onionRelay();
     const others = this.#byTrust(now, this.#shuffled(now, true));
+    const head = relay ? candidate(now, keyId(relay.publicKey), relay) : first;
+    if (!head || others.length === 0) return undefined;
+    const path = [head];
     const distinct = (c: Candidate) => path.every((hop) => hop.id !== c.id);
     const far = (c: Candidate) => path.every((hop) => hop.network !== c.network);
     while (path.length < PATH_LENGTH) {
       path.push(
         others.find((c) => distinct(c) && far(c)) ??
           others.find(distinct) ??
-          others[randomInt(this.#env, others.length)] ??
-          first,
+          others[randomInt(this.#env, others.length)]!,
       );
     }
-    return path.map((c) => c.node) as [NodeInfo, NodeInfo, NodeInfo];
+    return { nodes: path.map((c) => c.node) as [NodeInfo, NodeInfo, NodeInfo], relayed: relay !== undefined };
+  }
+
+  /** False for a path whose relay we are not logged in at any more. */
+  reaches(path: { readonly relayed: boolean; readonly hops: readonly [NodeInfo, NodeInfo, NodeInfo] }): boolean {
+    return !path.relayed || this.#relays.isOnline(path.hops[0].publicKey);
   }
 
   /**
@@ -146,8 +165,14 @@ function hear(nodes: BoundedMap<KeyId, Candidate>, now: Mono, id: KeyId, node: N
     known.doubted = false;
     return;
   }
-  nodes.set(id, { id, node, lan: isLan(node.endpoint), network: network(node.endpoint), heardAt: now, doubted: false });
+  nodes.set(id, candidate(now, id, node));
 }
+
+function candidate(now: Mono, id: KeyId, node: NodeInfo): Candidate {
+  return { id, node, lan: isLan(node.endpoint), network: network(node.endpoint), heardAt: now, doubted: false };
+}
+
+const NO_RELAYS: FirstHopRelays = { onionRelay: () => undefined, isOnline: () => false };
 
 /** The /16 of an IPv4 address, the /32 of an IPv6 one: about one operator. */
 function network(e: Endpoint): string {

@@ -38,14 +38,14 @@ import {
   writeRoutedDhtKey,
   writeSignedData,
 } from '../packet/onion.ts';
-import { type Endpoint, sourceOf } from '../wire/endpoint.ts';
+import { type Endpoint, isInternal, sourceOf } from '../wire/endpoint.ts';
 import type { NodeInfo, PackedNode } from '../wire/packed-node.ts';
 import { Announcer } from './announcer.ts';
 import { DhtKeyNews } from './dht-key-news.ts';
 import { FriendSearch } from './friend-search.ts';
 import type { Lookup, LookupDeps } from './lookup.ts';
 import type { NearNode } from './near-nodes.ts';
-import { NodePool } from './node-pool.ts';
+import { type FirstHopRelays, NodePool } from './node-pool.ts';
 import { OnionPaths } from './paths.ts';
 import { PendingRequests } from './pending-requests.ts';
 
@@ -74,11 +74,17 @@ export interface OnionHooks {
   onFriendRequest(now: Mono, from: PublicKey, nospam: Uint8Array, message: Uint8Array): void;
 }
 
+/** The TCP relays, through which requests travel while no node is reached directly. */
+export interface OnionRelays extends FirstHopRelays {
+  sendOnion(relay: PublicKey, nonce: Nonce, body: Uint8Array): boolean;
+}
+
 export interface OnionClientDeps {
   readonly realKeys: KeyPair;
   readonly dhtKeys: KeyPair;
   readonly dhtSharedKeys: SharedKeys;
   readonly send: SendDatagram;
+  readonly relays: OnionRelays;
   /** What DHT-key packets carry: our own node first, then good nodes near us; the first four count. */
   ownNodes(now: Mono): readonly PackedNode[];
   /** Hands an 0x85 to a friend who announced himself to this very node. */
@@ -138,13 +144,20 @@ export class OnionClient {
     this.#hooks = hooks;
     this.#realShared = new SharedKeys(deps.realKeys.secretKey, MAX_REAL_SHARED_KEYS);
     this.#dataKeys = generateKeyPair(env);
-    this.#pool = new NodePool(env, deps.probe);
+    this.#pool = new NodePool(env, deps.probe, deps.relays);
     this.#requests = new PendingRequests(env);
     this.#lookupDeps = {
       env,
       pool: this.#pool,
       requests: this.#requests,
-      sendOver: (path, to, payload) => deps.send(path.firstHop, path.wrap(to, payload)),
+      sendOver: (path, to, payload) => {
+        if (!path.relayed) {
+          deps.send(path.firstHop, path.wrap(to, payload));
+          return;
+        }
+        const { nonce, body } = path.wrapRelayed(to, payload);
+        deps.relays.sendOnion(path.hops[0].publicKey, nonce, body);
+      },
     };
     const { publicKey } = deps.dhtKeys;
     this.#searchPaths = new OnionPaths(env, this.#pool, publicKey, deps.dhtSharedKeys);
@@ -154,21 +167,22 @@ export class OnionClient {
 
   /** True if the kind is ours, whatever became of the packet. */
   handle(now: Mono, from: Endpoint, data: Uint8Array): boolean {
-    switch (data[0]) {
-      case ANNOUNCE_RESPONSE:
-      case COUNTED_ANNOUNCE_RESPONSE: {
-        this.#touch(now);
-        const response = readAnnounceResponse(data);
-        const request = response && this.#requests.take(now, response.sendback);
-        if (request) request.owner.receive(now, from, request, response, data[0] === COUNTED_ANNOUNCE_RESPONSE);
-        return true;
-      }
-      case DATA_RESPONSE:
-        this.#touch(now);
-        this.#receiveData(now, from, data);
-        return true;
-      default:
-        return false;
+    if (data[0] !== ANNOUNCE_RESPONSE && data[0] !== COUNTED_ANNOUNCE_RESPONSE && data[0] !== DATA_RESPONSE)
+      return false;
+    this.handleFrom(now, { source: sourceOf(from), internal: isInternal(from) }, data);
+    return true;
+  }
+
+  /** What a first hop, be it a relay, brought. `source`: whom to charge; `internal`: it is on our own network. */
+  handleFrom(now: Mono, from: { readonly source: string; readonly internal: boolean }, data: Uint8Array): void {
+    this.#touch(now);
+    if (data[0] === DATA_RESPONSE) {
+      this.#receiveData(now, from.source, data);
+    } else if (data[0] === ANNOUNCE_RESPONSE || data[0] === COUNTED_ANNOUNCE_RESPONSE) {
+      const response = readAnnounceResponse(data);
+      const request = response && this.#requests.take(now, response.sendback);
+      const counted = data[0] === COUNTED_ANNOUNCE_RESPONSE;
+      if (request) request.owner.receive(now, from.internal, request, response, counted);
     }
   }
 
@@ -184,8 +198,23 @@ export class OnionClient {
 
   /** A node answered us: it may serve as a hop and be asked. */
   addNode(now: Mono, node: NodeInfo): void {
-    this.#touch(now);
     this.#pool.addDirect(now, node);
+    this.#offer(now, node);
+  }
+
+  /** A node that may serve as a later hop and be asked; whether it lives is not known. */
+  addDistantNode(now: Mono, node: NodeInfo): void {
+    this.#pool.addDistant(now, node);
+    this.#offer(now, node);
+  }
+
+  /** Nodes for the next start, at most `max`. */
+  pathNodes(now: Mono, max: number): NodeInfo[] {
+    return this.#pool.candidates(now).slice(0, max);
+  }
+
+  #offer(now: Mono, node: NodeInfo): void {
+    this.#touch(now);
     this.#announcer.offer(now, node);
     for (const friend of this.#friends.values()) if (!friend.online) friend.search.offer(now, node);
   }
@@ -339,14 +368,14 @@ export class OnionClient {
     this.#next = null;
   }
 
-  #receiveData(now: Mono, from: Endpoint, data: Uint8Array): void {
+  #receiveData(now: Mono, source: string, data: Uint8Array): void {
     const outer = readDataResponse(data);
-    if (!outer || !this.#budget.allow(now, sourceOf(from))) return;
+    if (!outer || !this.#budget.allow(now, source)) return;
     const outerKey = sharedKey(outer.publicKey, this.#dataKeys.secretKey);
     const signed = outerKey && open(outerKey, outer.nonce, outer.box);
     const inner = signed && readSignedData(signed);
     if (!inner) return;
-    if (!this.#realShared.has(inner.sender) && !this.#budget.allow(now, sourceOf(from))) return;
+    if (!this.#realShared.has(inner.sender) && !this.#budget.allow(now, source)) return;
     const key = this.#realShared.get(inner.sender);
     const plain = key && open(key, outer.nonce, inner.box);
     if (!plain) return;

@@ -66,7 +66,8 @@ export class OnionPaths {
       this.#pool.doubt(now, old.hops, old.waitingSince!);
     }
     const hops = this.#pool.choosePath(now);
-    const path = hops && OnionPath.create(now, this.#env, hops, this.#ownKey, this.#sharedKeys.get(hops[0].publicKey));
+    const key1 = hops?.relayed === false ? this.#sharedKeys.get(hops.nodes[0].publicKey) : undefined;
+    const path = hops && OnionPath.create(now, this.#env, hops, this.#ownKey, key1);
     this.#paths[slot] = path;
     return path;
   }
@@ -77,7 +78,7 @@ export class OnionPaths {
   }
 
   #spent(now: Mono, path: OnionPath): boolean {
-    if (path.expired(now)) return true;
+    if (path.expired(now) || !this.#pool.reaches(path)) return true;
     if (path.distinct || now - path.created < MAKESHIFT_LIFETIME) return false;
     return this.#pool.candidates(now).length >= PATH_LENGTH;
   }

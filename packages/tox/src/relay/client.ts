@@ -33,6 +33,8 @@ const PING_TIMEOUT = 10_000;
 const CONNECTION_TIMEOUT = 10_000;
 
 // Ours.
+/** For the answer of a relay that may not be reached any more; ms. */
+const PROBE_TIMEOUT = 3_000;
 /**
  * Bytes of frames that wait, here and in the driver, before data is refused: 94 full packets, so that a
  * fast sender has always something to write, and a slow line does not delay for seconds.
@@ -132,6 +134,13 @@ export class RelayClient {
     } else if (this.#nextPing !== undefined && now >= this.#nextPing) this.#ping(now);
   }
 
+  /** Our network has changed: the relay must show soon that it still hears us. */
+  probe(now: Mono): void {
+    if (this.#state !== 'online') return;
+    this.#ping(now);
+    this.#deadline = now + PROBE_TIMEOUT;
+  }
+
   nextWake(): Mono | undefined {
     return this.#state === 'closed' ? undefined : earlier(this.#deadline, this.#nextPing);
   }
@@ -150,6 +159,11 @@ export class RelayClient {
     if (!this.#routes[id - FIRST_ROUTE_ID]) return;
     this.#routes[id - FIRST_ROUTE_ID] = undefined;
     this.#send({ kind: DISCONNECT_NOTIFICATION, id }, MAX_QUEUED_CONTROL);
+  }
+
+  /** Whether `sendData` has room for a packet of any size. */
+  get writable(): boolean {
+    return this.#hasRoom(MAX_RELAY_PACKET_SIZE, MAX_QUEUED);
   }
 
   /** A session packet for the peer of a route. False: the peer is not there, or there is no room now. */

@@ -26,16 +26,11 @@ import {
   sameHandshake,
 } from '../packet/crypto.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
+import type { Channel, RelayChannel } from './channel.ts';
 import { PathModel } from './congestion.ts';
 import { ReceiveWindow, type StoreBudget } from './packet-window.ts';
 import { ReceiveNonce } from './receive-nonce.ts';
 import { type PacketSink, Transmitter } from './transmitter.ts';
-
-/**
- * Where a peer is reached, as the owner's `send` understands it: an endpoint today. The connection
- * only stores and compares it, so another kind of route needs another spelling, not another code.
- */
-export type Channel = Endpoint;
 
 /**
  * cookie-requested: 18 repeats until a cookie comes. handshake-sent: 1a repeats until theirs comes.
@@ -52,7 +47,11 @@ export interface ConnectionOwner {
   /** For a packet that is being built; MAX_CRYPTO_DATA_SIZE. */
   readonly scratch: Uint8Array;
   readonly budget: StoreBudget;
-  send(channel: Channel, data: Uint8Array): void;
+  send(channel: Channel, data: Uint8Array): boolean;
+  /** `route`: the peer is at a relay where we are. `oob`: it may be. */
+  relayWay(channel: RelayChannel): 'route' | 'oob' | 'none';
+  /** Whether the relays take a full packet now. */
+  relayReady(channel: RelayChannel): boolean;
   issueCookie(now: Mono, realKey: PublicKey, dhtKey: PublicKey): Uint8Array;
   /** Key of real x real and of DHT x DHT. Undefined for a low-order key. */
   realShared(realKey: PublicKey): SharedKey | undefined;
@@ -64,6 +63,8 @@ export interface ConnectionOwner {
   lossy(now: Mono, connection: Connection, data: Uint8Array): void;
   acknowledged(now: Mono, connection: Connection, upTo: number): void;
   writable(now: Mono, connection: Connection): void;
+  /** An open session goes another way from now on. */
+  rerouted(now: Mono, connection: Connection): void;
 }
 
 // Spec: net_crypto (CRYPTO_SEND_PACKET_INTERVAL, MAX_NUM_SENDPACKET_TRIES).
@@ -81,13 +82,36 @@ const GAP_DELAY = 4;
 /** While gaps remain and nothing arrives they are reported again, at doubling intervals, ms. */
 const MIN_GAP_REPEAT = 40;
 const MAX_GAP_REPEAT = 250;
+/**
+ * A direct path that is silent for so long gives way to a relay, if there is a route; every peer sends
+ * something each second. c-toxcore waits 8 s (UDP_DIRECT_TIMEOUT); our switching early harms nothing.
+ */
+const DIRECT_TIMEOUT = 2_500;
+/** Meanwhile the direct path is probed this often; as c-toxcore, half its time-out. */
+const PROBE_INTERVAL = 4_000;
+/** What comes over the direct path is answered there at once, but not more often than this. */
+const PROBE_SPACING = 500;
+/** What comes over it so soon after something that we sent there shows that it works both ways. */
+const PROOF = 2_000;
+/** The relay takes nothing now, or cannot be reached: when to try again, ms. */
+const RELAY_FULL_DELAY = 4;
+const NO_RELAY_DELAY = 250;
 
-/** One session with one peer, from the first packet to its end (spec: net_crypto). */
+/**
+ * One session with one peer, from the first packet to its end (spec: net_crypto). It has up to two
+ * ways: straight to an endpoint, and through relays. Handshakes take both, data the straight one while
+ * it lives.
+ */
 export class Connection implements PacketSink {
   readonly realKey: PublicKey;
   readonly dhtKey: PublicKey;
   state: ConnectionState = 'cookie-requested';
-  channel: Channel | undefined;
+  direct: Endpoint | undefined;
+  relay: RelayChannel | undefined;
+  /** Where data goes. Undefined while there is no way at all. */
+  path: 'direct' | 'relay' | undefined;
+  /** When something valid last came straight from the peer. */
+  directHeardAt: Mono | undefined;
   /** When the cookie of the peer's handshake was issued; an older handshake is a replay. */
   cookieIssued: Mono = Number.NEGATIVE_INFINITY;
   /** When something valid last came from the peer. */
@@ -120,6 +144,14 @@ export class Connection implements PacketSink {
   #unacknowledged = 0;
   readonly #firstNumber: number;
 
+  /** The direct path works both ways; until when, if nothing more comes. */
+  #directLive = false;
+  #directDeadAt = Number.POSITIVE_INFINITY;
+  #probeAt = Number.POSITIVE_INFINITY;
+  #probedAt: Mono = Number.NEGATIVE_INFINITY;
+  #relayHeardAt: Mono = Number.NEGATIVE_INFINITY;
+  #way: 'route' | 'oob' | 'none' = 'none';
+
   /** `firstNumber` is 0 on the wire; tests begin elsewhere to see it wrap. */
   constructor(owner: ConnectionOwner, realKey: PublicKey, dhtKey: PublicKey, firstNumber = 0) {
     this.#owner = owner;
@@ -133,7 +165,7 @@ export class Connection implements PacketSink {
     this.#received = new ReceiveWindow(owner.budget, firstNumber);
   }
 
-  /** Begins as the initiator. Without a channel it waits for `setChannel`. */
+  /** Begins as the initiator. Without a way to the peer it waits for one. */
   requestCookie(now: Mono): void {
     const shared = this.#owner.dhtShared(this.dhtKey);
     if (!shared) {
@@ -145,29 +177,62 @@ export class Connection implements PacketSink {
   }
 
   /** The peer's address was found, or it moved. What waits for it is sent at once. */
-  setChannel(now: Mono, channel: Channel): void {
-    if (this.channel === channel) return;
-    this.channel = channel;
+  setDirect(now: Mono, endpoint: Endpoint): void {
+    if (this.direct === endpoint) return;
+    this.direct = endpoint;
+    this.directHeardAt = undefined;
+    this.#directLive = false;
+    this.#directDeadAt = Number.POSITIVE_INFINITY;
     this.#tries = 0;
-    if (this.state === 'established') this.transmitRequest(now);
-    else this.#sendRepeated(now);
+    this.#choosePath(now);
+    if (this.state !== 'established') this.#sendRepeated(now);
+    else if (this.path === 'direct') this.transmitRequest(now);
+    else this.#probeDirect(now);
     this.#schedule();
   }
 
-  handleCookieResponse(now: Mono, data: Uint8Array): void {
+  /** Somebody else is there. */
+  loseDirect(now: Mono): void {
+    this.direct = undefined;
+    this.directHeardAt = undefined;
+    this.#directLive = false;
+    this.#directDeadAt = Number.POSITIVE_INFINITY;
+    this.#choosePath(now);
+  }
+
+  setRelay(now: Mono, channel: RelayChannel | undefined): void {
+    this.relay = channel;
+    this.relayChanged(now);
+  }
+
+  /** The way through relays may be another one: better ones are used at once. */
+  relayChanged(now: Mono): void {
+    if (this.#ended()) return;
+    const way = this.relay ? this.#owner.relayWay(this.relay) : 'none';
+    const better = way === 'route' ? this.#way !== 'route' : way === 'oob' && this.#way === 'none';
+    this.#way = way;
+    this.#choosePath(now);
+    if (better && this.state !== 'established') {
+      this.#tries = 0;
+      this.#sendRepeated(now);
+    }
+    this.#schedule();
+  }
+
+  handleCookieResponse(now: Mono, from: Channel, data: Uint8Array): void {
     if (this.state !== 'cookie-requested') return;
     const shared = this.#owner.dhtShared(this.dhtKey);
     const cookie = shared && openCookieResponse(shared, this.#echo, data);
     if (!cookie) return;
-    this.heardAt = now;
+    this.#heard(now, from);
     if (this.#tries === 1 && this.#firstSentAt !== undefined) this.#roundTrip = now - this.#firstSentAt;
     this.state = 'handshake-sent';
     this.#sendHandshake(now, cookie);
   }
 
   /** A valid handshake of the peer, whose cookie was issued at `issued`; not for established ones. */
-  acceptHandshake(now: Mono, content: HandshakeContent, issued: Mono): void {
-    this.heardAt = now;
+  acceptHandshake(now: Mono, from: Channel, content: HandshakeContent, issued: Mono): void {
+    this.#heard(now, from);
     if (this.#peer && sameHandshake(this.#peer, content)) return; // a repeat
     const shared = sharedKey(content.sessionKey, this.#sessionKeys.secretKey);
     if (!shared) return;
@@ -200,7 +265,7 @@ export class Connection implements PacketSink {
   }
 
   /** False if the packet does not open, or was used before. */
-  handleData(now: Mono, packet: Uint8Array): boolean {
+  handleData(now: Mono, from: Channel, packet: Uint8Array): boolean {
     const low16 = cryptoDataNonce(packet);
     const nonces = this.#receivedNonce;
     const transmitter = this.#transmitter;
@@ -209,7 +274,7 @@ export class Connection implements PacketSink {
     const data = opener.open(this.#shared, nonces.candidate(low16), packet);
     if (!data) return false;
     nonces.accept(low16);
-    this.heardAt = now;
+    this.#heard(now, from);
     this.#handlePlain(now, transmitter, opener.bufferStart, opener.number, data);
     return true;
   }
@@ -262,7 +327,9 @@ export class Connection implements PacketSink {
       }
       this.#sendRepeated(now);
     }
+    if (now >= this.#directDeadAt) this.#loseTouch(now);
     if (now >= this.#requestAt) this.transmitRequest(now);
+    if (now >= this.#probeAt) this.#probeDirect(now);
     const transmitter = this.#transmitter;
     if (transmitter) {
       transmitter.wake(now);
@@ -273,6 +340,11 @@ export class Connection implements PacketSink {
 
   transmit(number: number, data: Uint8Array): void {
     this.#sendData(number, data);
+  }
+
+  holdUp(): number {
+    if (this.path !== 'relay' || this.#owner.relayReady(this.relay!)) return 0;
+    return this.#way === 'route' ? RELAY_FULL_DELAY : NO_RELAY_DELAY;
   }
 
   /** Acknowledges, names what is missing, tells how far we have sent, keeps the path open. */
@@ -301,6 +373,7 @@ export class Connection implements PacketSink {
       this.state = 'established';
       this.#repeated = undefined;
       this.#repeatAt = Number.POSITIVE_INFINITY;
+      if (this.path === 'relay' && this.direct !== undefined) this.#probeAt = now;
       this.#owner.established(now, this);
       if (this.#ended()) return;
     }
@@ -370,27 +443,88 @@ export class Connection implements PacketSink {
     this.#schedule();
   }
 
+  /** Both ways: which of them works is not known yet. Without any it waits for one. */
   #sendRepeated(now: Mono): void {
-    if (this.#repeated === undefined || this.channel === undefined) return;
+    if (this.#repeated === undefined) return;
+    const direct = this.direct !== undefined && this.#owner.send(this.direct, this.#repeated.slice());
+    const relayed = this.relay !== undefined && this.#owner.send(this.relay, this.#repeated.slice());
+    this.#repeatAt = direct || this.#way !== 'none' ? now + REPEAT_INTERVAL : Number.POSITIVE_INFINITY;
+    if (!direct && !relayed) return;
     if (this.#tries === 0) this.#firstSentAt = now;
     this.#tries++;
-    this.#repeatAt = now + REPEAT_INTERVAL;
-    this.#owner.send(this.channel, this.#repeated.slice());
   }
 
   #sendData(number: number, data: Uint8Array): void {
-    if (!this.#shared || this.channel === undefined) return;
+    const channel = this.path === 'direct' ? this.direct : this.relay;
+    if (channel === undefined) return;
+    this.#sendDataOver(channel, number, data);
+    if (this.#unacknowledged === 0 || this.#received.gap) return;
+    this.#unacknowledged = 0; // buffer_start told it all
+    this.#requestAt = this.#requestSentAt + REQUEST_INTERVAL;
+  }
+
+  #sendDataOver(channel: Channel, number: number, data: Uint8Array): void {
+    if (!this.#shared) return;
     const packet = encodeCryptoData(this.#shared, this.#sentNonce, this.#received.start, number, data);
     incrementNonce(this.#sentNonce);
-    if (this.#unacknowledged > 0 && !this.#received.gap) {
-      this.#unacknowledged = 0; // buffer_start told it all
-      this.#requestAt = this.#requestSentAt + REQUEST_INTERVAL;
+    this.#owner.send(channel, packet);
+  }
+
+  /** Something valid came. */
+  #heard(now: Mono, from: Channel): void {
+    this.heardAt = now;
+    if (from !== this.direct) {
+      this.#relayHeardAt = now;
+      if (this.path === 'direct' && !this.#directLive) this.#choosePath(now);
+      return;
     }
-    this.#owner.send(this.channel, packet);
+    this.directHeardAt = now;
+    this.#directDeadAt = now + DIRECT_TIMEOUT;
+    if (this.#directLive) return;
+    // That the peer reaches us does not show that we reach it, but its answer does.
+    if (this.state !== 'established' || this.path === 'direct' || now - this.#probedAt < PROOF) {
+      this.#directLive = true;
+      this.#choosePath(now);
+    } else if (now - this.#probedAt >= PROBE_SPACING) {
+      this.#probeDirect(now);
+    }
+  }
+
+  #loseTouch(now: Mono): void {
+    this.#directLive = false;
+    this.#directDeadAt = Number.POSITIVE_INFINITY;
+    this.#choosePath(now);
+  }
+
+  #choosePath(now: Mono): void {
+    const before = this.path;
+    const relayed = this.#way === 'route' || (this.#way === 'oob' && now - this.#relayHeardAt < DIRECT_TIMEOUT);
+    const direct = this.direct !== undefined && (this.#directLive || !relayed);
+    this.path = direct ? 'direct' : this.relay !== undefined ? 'relay' : undefined;
+    if (this.path === before || this.state !== 'established') return;
+    this.#probeAt = this.path === 'relay' && this.direct !== undefined ? now : Number.POSITIVE_INFINITY;
+    this.#transmitter!.pathChanged(now, new PathModel(now, undefined), before === 'relay');
+    this.#owner.rerouted(now, this);
+    if (!this.#ended()) this.transmitRequest(now);
+  }
+
+  /** A small packet straight to the peer, to see whether it gets through. */
+  #probeDirect(now: Mono): void {
+    this.#probeAt = Number.POSITIVE_INFINITY;
+    if (this.direct === undefined || this.state !== 'established' || this.path === 'direct') return;
+    this.#probedAt = now;
+    this.#probeAt = now + PROBE_INTERVAL;
+    this.#sendDataOver(this.direct, this.#transmitter!.nextNumber, Uint8Array.of(PACKET_REQUEST));
   }
 
   #schedule(): void {
-    this.wakeAt = Math.min(this.#repeatAt, this.#requestAt, this.#transmitter?.nextWake() ?? Number.POSITIVE_INFINITY);
+    this.wakeAt = Math.min(
+      this.#repeatAt,
+      this.#requestAt,
+      this.#directDeadAt,
+      this.#probeAt,
+      this.#transmitter?.nextWake() ?? Number.POSITIVE_INFINITY,
+    );
   }
 
   #giveUp(now: Mono): void {

@@ -29,8 +29,16 @@ import {
   openHandshake,
 } from '../packet/crypto.ts';
 import { CUSTOM_LOSSLESS_FIRST, FILE_DATA } from '../packet/messenger.ts';
-import { type Endpoint, sourceOf } from '../wire/endpoint.ts';
-import { type Channel, Connection, type ConnectionOwner } from './connection.ts';
+import type { Endpoint } from '../wire/endpoint.ts';
+import {
+  type Channel,
+  isRelayed,
+  relayChannelTo,
+  relayedPeer,
+  type SessionRelays,
+  sourceOfChannel,
+} from './channel.ts';
+import { Connection, type ConnectionOwner } from './connection.ts';
 import { type Cookie, CookieJar } from './cookie.ts';
 import { StoreBudget } from './packet-window.ts';
 
@@ -39,6 +47,7 @@ export interface NetCryptoDeps {
   readonly dhtKeys: KeyPair;
   readonly dhtSharedKeys: SharedKeys;
   readonly send: SendDatagram;
+  readonly relays: SessionRelays;
   /** The number of the first lossless packet: 0 on the wire, another value only in tests. */
   readonly firstNumber?: number;
 }
@@ -66,6 +75,8 @@ export interface NetCryptoHooks {
   onAcknowledged(now: Mono, realKey: PublicKey, upTo: number): void;
   /** There is room again: `room` had fallen to 0, and a good part of it is free now. */
   onWritable(now: Mono, realKey: PublicKey): void;
+  /** The session, which goes on, takes another way: see `path`. */
+  onRerouted(now: Mono, realKey: PublicKey): void;
 }
 
 // Of the spec, ms.
@@ -100,7 +111,8 @@ const STORE_BUDGET = 96 * 1024 * 1024;
 
 /**
  * All sessions of one identity (spec: net_crypto). BOUNDED: at most one connection per friend.
- * A session is bound to one channel: packets from elsewhere count only once that one is silent.
+ * A session is bound to one endpoint, whose packets from elsewhere count only once that one is silent,
+ * and to the way through relays to its peer's DHT key.
  */
 export class NetCrypto {
   readonly #deps: NetCryptoDeps;
@@ -125,7 +137,7 @@ export class NetCrypto {
   }
 
   /** True if the kind of packet is ours: 18, 19, 1a, 1b. */
-  handle(now: Mono, from: Endpoint, data: Uint8Array): boolean {
+  handle(now: Mono, from: Channel, data: Uint8Array): boolean {
     switch (data[0]) {
       case CRYPTO_DATA:
         this.#handleData(now, from, data);
@@ -134,7 +146,7 @@ export class NetCrypto {
         this.#answerCookieRequest(now, from, data);
         return true;
       case COOKIE_RESPONSE:
-        this.#byChannel.get(from)?.handleCookieResponse(now, data);
+        this.#byChannel.get(from)?.handleCookieResponse(now, from, data);
         return true;
       case HANDSHAKE:
         this.#handleHandshake(now, from, data);
@@ -146,7 +158,7 @@ export class NetCrypto {
 
   /**
    * Starts an attempt, or starts anew if the DHT key is another one than before (the old session is
-   * then lost). Without an endpoint it waits, without limit, for `setEndpoint`.
+   * then lost). Without any way to the peer it waits, without limit, for `setEndpoint` or `relaysChanged`.
    */
   connect(now: Mono, realKey: PublicKey, dhtKey: PublicKey, endpoint?: Endpoint): void {
     const old = this.#byKey.get(keyId(realKey));
@@ -155,8 +167,8 @@ export class NetCrypto {
       return;
     }
     if (old) this.#drop(old);
-    const connection = this.#add(realKey, dhtKey);
-    if (endpoint) this.#setChannel(now, connection, endpoint, false);
+    const connection = this.#add(now, realKey, dhtKey);
+    if (endpoint) this.#setDirect(now, connection, endpoint, false);
     connection.requestCookie(now);
   }
 
@@ -166,7 +178,12 @@ export class NetCrypto {
    */
   setEndpoint(now: Mono, realKey: PublicKey, endpoint: Endpoint): void {
     const connection = this.#byKey.get(keyId(realKey));
-    if (connection && silence(now, connection) >= PATH_TIMEOUT) this.#setChannel(now, connection, endpoint, false);
+    if (connection && silence(now, connection) >= PATH_TIMEOUT) this.#setDirect(now, connection, endpoint, false);
+  }
+
+  /** The way through relays to the node with this DHT key may be another one. */
+  relaysChanged(now: Mono, dhtKey: PublicKey): void {
+    this.#byChannel.get(relayChannelTo(dhtKey))?.relayChanged(now);
   }
 
   /** Ends session or attempt; an open session is killed at the peer too. */
@@ -205,9 +222,19 @@ export class NetCrypto {
     return this.#byKey.get(keyId(realKey))?.state === 'established';
   }
 
-  /** Where the session's packets go. Undefined while nothing is known. */
+  /** Whether there is a session, or an attempt of either side that knows some way. */
+  active(realKey: PublicKey): boolean {
+    return this.path(realKey) !== undefined;
+  }
+
+  /** The direct address of the session or attempt, if one is known. */
   endpoint(realKey: PublicKey): Endpoint | undefined {
-    return this.#byKey.get(keyId(realKey))?.channel;
+    return this.#byKey.get(keyId(realKey))?.direct;
+  }
+
+  /** Where the session's packets go. Undefined while there is no way at all. */
+  path(realKey: PublicKey): 'direct' | 'relay' | undefined {
+    return this.#byKey.get(keyId(realKey))?.path;
   }
 
   /** When something valid last came over the session. */
@@ -229,20 +256,22 @@ export class NetCrypto {
   #answerCookieRequest(now: Mono, from: Channel, data: Uint8Array): void {
     const dhtKey = cookieRequestSender(data);
     if (!dhtKey || sameBytes(dhtKey, this.#deps.dhtKeys.publicKey)) return;
+    if (isRelayed(from) && from !== relayChannelTo(dhtKey)) return;
     const keys = this.#deps.dhtSharedKeys;
-    if (!this.#cookieRequests.allow(now, sourceOf(from))) return;
+    if (!this.#cookieRequests.allow(now, sourceOfChannel(from))) return;
     if (!keys.has(dhtKey) && !this.#newKeys.take(now)) return;
     const shared = keys.get(dhtKey);
     const request = shared && openCookieRequest(shared, data);
     if (!request) return;
     const cookie = this.#cookies.issue(now, request.realKey, dhtKey);
-    this.#deps.send(from, encodeCookieResponse(shared, randomNonce(this.#env), cookie, request.echo));
+    this.#owner.send(from, encodeCookieResponse(shared, randomNonce(this.#env), cookie, request.echo));
   }
 
   #handleHandshake(now: Mono, from: Channel, data: Uint8Array): void {
     const outer = handshakeCookie(data);
     const cookie = outer && this.#cookies.open(now, outer);
     if (!cookie || sameBytes(cookie.realKey, this.#deps.realKeys.publicKey)) return;
+    if (isRelayed(from) && from !== relayChannelTo(cookie.dhtKey)) return;
     if (!this.#hooks.isFriend(cookie.realKey)) return;
     const shared = this.#realShared.get(cookie.realKey);
     const content = shared && openHandshake(shared, data);
@@ -252,7 +281,7 @@ export class NetCrypto {
     if (old?.state === 'established' && cookie.issued === old.cookieIssued) return;
     if (old && old.state !== 'established' && sameBytes(old.dhtKey, cookie.dhtKey)) {
       this.#answerAt(now, old, from);
-      old.acceptHandshake(now, content, cookie.issued);
+      old.acceptHandshake(now, from, content, cookie.issued);
       return;
     }
     this.#acceptNew(now, from, cookie, content, old);
@@ -262,9 +291,9 @@ export class NetCrypto {
   #acceptNew(now: Mono, from: Channel, cookie: Cookie, content: HandshakeContent, old: Connection | undefined): void {
     const wasEstablished = old?.state === 'established';
     if (old) this.#forget(old);
-    const connection = this.#add(cookie.realKey, cookie.dhtKey);
+    const connection = this.#add(now, cookie.realKey, cookie.dhtKey);
     this.#answerAt(now, connection, from);
-    connection.acceptHandshake(now, content, cookie.issued);
+    connection.acceptHandshake(now, from, content, cookie.issued);
     if (!old || !sameBytes(old.dhtKey, cookie.dhtKey)) this.#hooks.onDhtKey(now, connection.realKey, cookie.dhtKey);
     old?.discard();
     if (wasEstablished) this.#hooks.onClosed(now, connection.realKey);
@@ -272,19 +301,19 @@ export class NetCrypto {
 
   #handleData(now: Mono, from: Channel, data: Uint8Array): void {
     const user = this.#byChannel.get(from);
-    if (user?.handleData(now, data)) return;
+    if (user?.handleData(now, from, data)) return;
     const other = this.#successor(from, data) ?? (user ? undefined : this.#moved(now, from, data));
     if (!other) return;
-    this.#setChannel(now, other, from, true);
-    other.handleData(now, data);
+    if (isRelayed(from)) this.#claimRelay(now, other, true);
+    else this.#setDirect(now, other, from, true);
+    other.handleData(now, from, data);
   }
 
   /** A new session whose handshake came from a channel in use: the first data packet proves that it is there. */
   #successor(from: Channel, data: Uint8Array): Connection | undefined {
     for (const connection of this.#byKey.values()) {
-      if (connection.state === 'not-confirmed' && connection.channel === from && connection.opens(data)) {
-        return connection;
-      }
+      const here = connection.direct === from || connection.relay === from;
+      if (here && connection.state === 'not-confirmed' && connection.opens(data)) return connection;
     }
     return undefined;
   }
@@ -295,7 +324,7 @@ export class NetCrypto {
    * that, and need not know.
    */
   #moved(now: Mono, from: Channel, data: Uint8Array): Connection | undefined {
-    if (!this.#strays.allow(now, sourceOf(from))) return undefined;
+    if (isRelayed(from) || !this.#strays.allow(now, sourceOfChannel(from))) return undefined;
     for (const connection of this.#byKey.values()) {
       if (connection.state !== 'established' || silence(now, connection) < MOVE_AFTER) continue;
       if (!connection.opens(data)) continue;
@@ -305,22 +334,38 @@ export class NetCrypto {
     return undefined;
   }
 
-  #add(realKey: PublicKey, dhtKey: PublicKey): Connection {
+  #add(now: Mono, realKey: PublicKey, dhtKey: PublicKey): Connection {
     const connection = new Connection(this.#owner, realKey, dhtKey, this.#deps.firstNumber);
     this.#byKey.set(keyId(realKey), connection);
+    this.#claimRelay(now, connection, false);
     return connection;
   }
 
-  /** `proven`: a data packet came from there, so whoever used the channel before is gone. */
-  #setChannel(now: Mono, connection: Connection, channel: Channel, proven: boolean): void {
+  /**
+   * Relays lead to a DHT key, which a hostile friend may have named as its own: an open session keeps
+   * it. `proven`: a data packet came from there.
+   */
+  #claimRelay(now: Mono, connection: Connection, proven: boolean): void {
+    const channel = relayChannelTo(connection.dhtKey);
     const user = this.#byChannel.get(channel);
     if (user && user !== connection) {
       if (user.state === 'established' && !proven) return;
-      user.channel = undefined;
+      user.setRelay(now, undefined);
     }
-    this.#leaveChannel(connection);
     this.#byChannel.set(channel, connection);
-    connection.setChannel(now, channel);
+    connection.setRelay(now, channel);
+  }
+
+  /** `proven`: a data packet came from there, so whoever used the address before is gone. */
+  #setDirect(now: Mono, connection: Connection, endpoint: Endpoint, proven: boolean): void {
+    const user = this.#byChannel.get(endpoint);
+    if (user && user !== connection) {
+      if (user.state === 'established' && !proven) return;
+      user.loseDirect(now);
+    }
+    this.#leave(connection, connection.direct);
+    this.#byChannel.set(endpoint, connection);
+    connection.setDirect(now, endpoint);
   }
 
   /**
@@ -328,17 +373,17 @@ export class NetCrypto {
    * channel until a data packet decides.
    */
   #answerAt(now: Mono, connection: Connection, channel: Channel): void {
+    if (isRelayed(channel)) return; // where its DHT key is, it is
     const user = this.#byChannel.get(channel);
     if (user === undefined || user === connection || user.state !== 'established') {
-      this.#setChannel(now, connection, channel, false);
+      this.#setDirect(now, connection, channel, false);
       return;
     }
-    this.#leaveChannel(connection);
-    connection.setChannel(now, channel);
+    this.#leave(connection, connection.direct);
+    connection.setDirect(now, channel);
   }
 
-  #leaveChannel(connection: Connection): void {
-    const { channel } = connection;
+  #leave(connection: Connection, channel: Channel | undefined): void {
     if (channel !== undefined && this.#byChannel.get(channel) === connection) this.#byChannel.delete(channel);
   }
 
@@ -350,11 +395,12 @@ export class NetCrypto {
   #forget(connection: Connection): void {
     const id = keyId(connection.realKey);
     if (this.#byKey.get(id) === connection) this.#byKey.delete(id);
-    this.#leaveChannel(connection);
+    this.#leave(connection, connection.direct);
+    this.#leave(connection, connection.relay);
   }
 
   #makeOwner(): ConnectionOwner {
-    const { realKeys, dhtKeys, dhtSharedKeys, send } = this.#deps;
+    const { realKeys, dhtKeys, dhtSharedKeys, send, relays } = this.#deps;
     const hooks = this.#hooks;
     return {
       env: this.#env,
@@ -363,7 +409,13 @@ export class NetCrypto {
       opener: new CryptoDataOpener(),
       scratch: new Uint8Array(MAX_CRYPTO_DATA_SIZE),
       budget: new StoreBudget(STORE_BUDGET),
-      send,
+      send: (channel, data) => {
+        if (isRelayed(channel)) return relays.send(relayedPeer(channel), data);
+        send(channel, data);
+        return true;
+      },
+      relayWay: (channel) => relays.wayTo(relayedPeer(channel)),
+      relayReady: (channel) => relays.ready(relayedPeer(channel)),
       issueCookie: (now, realKey, dhtKey) => this.#cookies.issue(now, realKey, dhtKey),
       realShared: (key): SharedKey | undefined => this.#realShared.get(key),
       dhtShared: (key): SharedKey | undefined => dhtSharedKeys.get(key),
@@ -376,13 +428,14 @@ export class NetCrypto {
       lossy: (now, c, data) => hooks.onLossy(now, c.realKey, data),
       acknowledged: (now, c, upTo) => hooks.onAcknowledged(now, c.realKey, upTo),
       writable: (now, c) => hooks.onWritable(now, c.realKey),
+      rerouted: (now, c) => hooks.onRerouted(now, c.realKey),
     };
   }
 }
 
-/** Time since something valid came from the connection's channel, ms. */
+/** Time since something valid came straight from the peer, ms. */
 function silence(now: Mono, connection: Connection): Mono {
-  return now - (connection.heardAt ?? Number.NEGATIVE_INFINITY);
+  return now - (connection.directHeardAt ?? Number.NEGATIVE_INFINITY);
 }
 
 function checkedId(data: Uint8Array, first: number, last: number): number {

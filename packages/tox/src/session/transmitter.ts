@@ -7,6 +7,8 @@ export interface PacketSink {
   transmit(number: number, data: Uint8Array): void;
   /** A packet request, whose number tells the peer how far we have sent. */
   transmitRequest(now: Mono): void;
+  /** 0: the way takes packets. Else after how many ms to ask again. */
+  holdUp(): number;
 }
 
 // Ours.
@@ -39,7 +41,7 @@ const DEFAULT_ROUND_TRIP = 200;
  * request packet so that the peer learns what it lacks, at growing intervals.
  */
 export class Transmitter implements RequestReader {
-  readonly congestion: Congestion;
+  congestion: Congestion;
   readonly #window: SendWindow;
   readonly #sink: PacketSink;
 
@@ -57,6 +59,8 @@ export class Transmitter implements RequestReader {
   #named: number[] = []; // named as missing by the request that is being read
   #newestSentAt: Mono = -1; // of the packets that arrived
   #reorder = 0; // how much later sent packets may arrive earlier, ms
+  #pathChangedAt: Mono = Number.NEGATIVE_INFINITY;
+  #patientUntil: Mono = Number.NEGATIVE_INFINITY; // with what went the old way and may still arrive
 
   // Round trip (RFC 6298) and probing
   #smoothed: number | undefined;
@@ -87,6 +91,22 @@ export class Transmitter implements RequestReader {
     this.#ackAt = now;
     this.#smoothed = congestion.minRoundTrip;
     this.#variation = (congestion.minRoundTrip ?? 0) / 2;
+  }
+
+  /**
+   * Packets go another way from now on, of which nothing is known. `late`: those under way on the old
+   * one may still arrive, however much earlier the new ones do.
+   */
+  pathChanged(now: Mono, congestion: Congestion, late: boolean): void {
+    this.#patientUntil = late ? now + this.#patience() : now;
+    this.#pathChangedAt = now;
+    this.congestion = congestion;
+    this.#smoothed = undefined;
+    this.#variation = 0;
+    this.#reorder = 0;
+    this.#sourceLimitedUntil = this.#delivered + this.#inFlight || 1;
+    this.#probes = 0;
+    this.#setProbe(now);
   }
 
   /** The first number never sent: what lossy packets carry. */
@@ -212,6 +232,11 @@ export class Transmitter implements RequestReader {
           return;
         }
       }
+      const holdUp = this.#sink.holdUp();
+      if (holdUp > 0) {
+        this.#paceAt = now + holdUp;
+        return;
+      }
       if (this.#credit < 1) {
         const batch = Math.min(burst / 2, Math.max(1, pace * PACE_STEP));
         this.#paceAt = now + Math.max(PACE_STEP, (batch - this.#credit) / pace);
@@ -278,7 +303,7 @@ export class Transmitter implements RequestReader {
   #measure(now: Mono, acked: number): void {
     const newest = this.#newest;
     if (this.#sourceLimitedUntil > 0 && this.#delivered > this.#sourceLimitedUntil) this.#sourceLimitedUntil = 0;
-    if (newest) {
+    if (newest && newest.sentAt >= this.#pathChangedAt) {
       // Of a packet sent twice we cannot tell which one arrived; it is good enough for the mean, whose
       // error is bounded by `arrived`, and without it the mean would stand still during repairs.
       this.#smooth(now - newest.sentAt);
@@ -328,6 +353,7 @@ export class Transmitter implements RequestReader {
       const packet = w.get(number);
       if (!packet || packet.lost) continue;
       const age = now - packet.sentAt;
+      if (packet.sentAt < this.#pathChangedAt && now < this.#patientUntil) continue;
       if (age < minimum || (packet.sentAt + tolerance >= this.#newestSentAt && age < oldAge)) continue;
       packet.lost = true;
       this.#inFlight--;

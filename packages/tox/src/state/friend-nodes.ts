@@ -1,15 +1,15 @@
 import { KEY_SIZE, type PublicKey } from '../crypto/keys.ts';
-import { type NodeInfo, readPackedNode, writePackedNode } from '../wire/packed-node.ts';
+import { type PackedNode, readPackedNode, writePackedNode } from '../wire/packed-node.ts';
 import { Reader } from '../wire/reader.ts';
 import { Writer } from '../wire/writer.ts';
 
 /**
- * Where a friend was last met: its DHT key and address. While the friend's program runs, both stay
+ * Where a friend was last met: its DHT key, and its address or (TCP) that of a relay. While the friend's program runs, both stay
  * the same, so that after a restart of ours it is found again without the network's help.
  */
 export interface FriendNode {
   readonly friend: PublicKey;
-  readonly node: NodeInfo;
+  readonly node: PackedNode;
 }
 
 /** Our own section of a profile; c-toxcore uses numbers up to 20, and 255, and passes over others. */
@@ -17,13 +17,13 @@ export const FRIEND_NODES = 0x544d;
 /** As many as a messenger has friends. */
 const MAX_FRIEND_NODES = 256;
 
-/** friend's public key(32) packed UDP node(39|51), repeated. What cannot be read ends the list: they are hints. */
+/** friend's public key(32) packed node(39|51), repeated. What cannot be read ends the list: they are hints. */
 export function readFriendNodes(data: Uint8Array): FriendNode[] {
   const r = new Reader(data);
   const found: FriendNode[] = [];
   while (r.left > 0 && found.length < MAX_FRIEND_NODES) {
     const friend = r.take<PublicKey>(KEY_SIZE).slice() as PublicKey;
-    const node = readPackedNode(r, false);
+    const node = readPackedNode(r, true);
     if (r.failure) break;
     if (node) found.push({ friend, node });
   }

@@ -27,6 +27,11 @@ export function hostPort(host: string, port: number): Endpoint | HostPort | unde
     : undefined;
 }
 
+/** `address:port` in text as an endpoint. Undefined for a host name, or anything else that is none. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  return endpoint(endpointAddress(text as Endpoint), endpointPort(text as Endpoint));
+}
+
 /** 4 or 16 address bytes. Undefined for another length or port 0. */
 export function endpointFromBytes(ip: Uint8Array, port: number): Endpoint | undefined {
   if (port < 1 || port > 65535) return undefined;
@@ -93,6 +98,11 @@ export function isLan(e: Endpoint): boolean {
   if (first === 0xff && second < 3 && ip[15] === 1 && ip.subarray(2, 15).every((x) => x === 0)) return true;
   if (first === 0xfe && (second & 0xc0) === 0x80) return true;
   return ip[15] === 1 && ip.subarray(0, 15).every((x) => x === 0);
+}
+
+/** 127/8 and ::1. */
+export function isLoopback(e: Endpoint): boolean {
+  return e.startsWith('127.') || e.startsWith('[::1]');
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   LIVE_FRIEND_REQUEST,
   type Nospam,
 } from '../../src/packet/friend.ts';
-import { testEnv } from '../../src/testing/test-env.ts';
+import { noRelays, testEnv } from '../../src/testing/index.ts';
 import { type Endpoint, endpoint } from '../../src/wire/endpoint.ts';
 
 const env = testEnv(3);
@@ -61,7 +61,10 @@ class Rig {
         sessions: {
           connect: (_now, _key, dhtKey, at) => note('connect', name(dhtKey), at),
           setEndpoint: (_now, _key, at) => note('setEndpoint', at),
+          relaysChanged: () => {},
+          active: () => this.sessionEndpoint !== undefined,
           endpoint: () => this.sessionEndpoint,
+          path: () => (this.sessionEndpoint ? 'direct' : undefined),
           heardAt: () => this.heardAt ?? this.now,
           close: () => note('close'),
           sendLossless: (_now, _key, data) => {
@@ -71,6 +74,7 @@ class Rig {
           sendLossy: () => true,
           room: () => 0,
         },
+        relays: noRelays,
       },
       {
         onConnected: (_now, key) => up('connected', key),
@@ -79,6 +83,7 @@ class Rig {
         onLossy: (_now, key, data) => up('lossy', key, data),
         onAcknowledged: (_now, key, upTo) => up('acknowledged', key, upTo),
         onWritable: (_now, key) => up('writable', key),
+        onRerouted: (_now, key) => up('rerouted', key),
         onFriendRequest: (_now, key, nospam, message) => up('request', key, nospam, message),
       },
     );

@@ -24,14 +24,14 @@ const scenes: Record<string, () => Scene> = {
   },
   'a node in the network': () => {
     const stage = new Stage(12, 6);
-    stage.network.world.runUntil(() => stage.victim.tox.connected, 20_000, 'connected');
+    stage.network.world.runUntil(() => stage.victim.tox.connection === 'udp', 20_000, 'connected');
     stage.network.world.runFor(3_000);
     return {
       stage,
       sources: [stage.stranger(), stage.network.people[0]!.at],
       finish: () => {
         stage.network.world.runFor(200_000);
-        assert.ok(stage.victim.tox.connected);
+        assert.ok(stage.victim.tox.connection === 'udp');
         assert.ok(stage.victim.tox.liveNodes(stage.now) >= 5);
       },
     };

@@ -26,7 +26,9 @@ test('friends see each other online, with name, status and status message', () =
   pair.a.messenger.setStatusMessage(0, 'reads mail');
   pair.a.messenger.setStatus(0, 'away');
   pair.connect();
-  assert.deepEqual(pair.a.of('friend-connection'), [{ type: 'friend-connection', friend: pair.b.key, online: true }]);
+  assert.deepEqual(pair.a.of('friend-connection'), [
+    { type: 'friend-connection', friend: pair.b.key, online: true, connection: 'udp' },
+  ]);
   const seen = pair.b.messenger.friend(pair.a.key)!;
   assert.deepEqual([seen.online, seen.name, seen.statusMessage, seen.status], [true, 'Zoë', 'reads mail', 'away']);
   pair.a.messenger.setName(0, 'Zoe');

@@ -50,6 +50,10 @@ export class End implements FriendLinks {
     this.removed = true;
   }
 
+  path(): 'direct' {
+    return 'direct';
+  }
+
   setRequest(_now: number, _key: PublicKey, request: FriendRequestBody | undefined): void {
     this.request = request;
   }

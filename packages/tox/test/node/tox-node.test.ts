@@ -32,7 +32,9 @@ test('nodes of one process share nothing: closing one leaves the others and thei
   await befriend(carol, bob);
   const left = once(bob, 'friend-connection');
   await carol.close();
-  assert.deepEqual(await left, [{ type: 'friend-connection', friend: carol.publicKey, online: false }]);
+  assert.deepEqual(await left, [
+    { type: 'friend-connection', friend: carol.publicKey, online: false, connection: 'none' },
+  ]);
   const heard = once(bob, 'message');
   alice.sendMessage(bob.publicKey, 'still here');
   assert.equal((await heard)[0].text, 'still here');

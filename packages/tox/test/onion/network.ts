@@ -5,7 +5,7 @@ import { SharedKeys } from '../../src/crypto/shared-keys.ts';
 import { compareDistance } from '../../src/dht/distance.ts';
 import { OnionClient } from '../../src/onion/onion-client.ts';
 import { OnionRelay } from '../../src/onion/onion-relay.ts';
-import { testEnv, World } from '../../src/testing/index.ts';
+import { noRelays, testEnv, World } from '../../src/testing/index.ts';
 import { type Endpoint, endpoint } from '../../src/wire/endpoint.ts';
 import type { NodeInfo, PackedNode } from '../../src/wire/packed-node.ts';
 
@@ -51,6 +51,7 @@ export class OnionPeer implements Machine<Notice> {
         dhtKeys: this.dhtKeys,
         dhtSharedKeys: shared,
         send,
+        relays: noRelays,
         ownNodes: () => [{ ...this.info, transport: 'udp' }],
         deliver: (at, request) => this.relay.deliver(at, request),
         probe: (_now, node) => this.probed.push(node),

@@ -48,7 +48,7 @@ const own = generateKeyPair(env);
 
 function path(): OnionPath {
   const key1 = sharedKey(a.keys.publicKey, own.secretKey)!;
-  return OnionPath.create(0, env, [a.node, b.node, c.node], own.publicKey, key1)!;
+  return OnionPath.create(0, env, { nodes: [a.node, b.node, c.node], relayed: false }, own.publicKey, key1)!;
 }
 
 /** Carries `payload` through a, b and c; what c sends. */
@@ -150,7 +150,7 @@ test('return blocks are opened by their maker only, for two hours and the life o
   const fresh = makeRelay(a.node.endpoint);
   const make = (now: Mono) => {
     const key1 = sharedKey(fresh.keys.publicKey, own.secretKey)!;
-    const way = OnionPath.create(0, env, [fresh.node, b.node, c.node], own.publicKey, key1)!;
+    const way = OnionPath.create(0, env, { nodes: [fresh.node, b.node, c.node], relayed: false }, own.publicKey, key1)!;
     return fresh.hear(now, CLIENT, way.wrap(HOP, Uint8Array.of(0x83)))[0]!.data.slice(-59);
   };
   const back = (now: Mono, returnBlock: Uint8Array) =>

@@ -23,23 +23,23 @@ const makePaths = (p: NodePool) => new OnionPaths(env, p, own.publicKey, new Sha
 test('hops are three nodes in three networks, if so many are known', () => {
   const p = pool(0, '1.1.0.1', '1.1.0.2', '1.1.0.3', '1.1.0.4', '2.1.0.1', '2001:db8::1', '2001:db8::2');
   for (let i = 0; i < 50; i++) {
-    const nets = p.choosePath(0)!.map((n) => n.endpoint.slice(0, 5));
+    const nets = p.choosePath(0)!.nodes.map((n) => n.endpoint.slice(0, 5));
     assert.equal(new Set(nets).size, 3, nets.join());
   }
 });
 
 test('with fewer networks or nodes the hops differ as far as they can', () => {
   const same = pool(0, '1.1.0.1', '1.1.0.2', '1.1.0.3');
-  assert.equal(new Set(same.choosePath(0)!).size, 3);
-  assert.equal(new Set(pool(0, '1.1.0.1', '1.1.0.2').choosePath(0)!).size, 2);
-  assert.equal(pool(0, '1.1.0.1').choosePath(0)!.length, 3);
+  assert.equal(new Set(same.choosePath(0)!.nodes).size, 3);
+  assert.equal(new Set(pool(0, '1.1.0.1', '1.1.0.2').choosePath(0)!.nodes).size, 2);
+  assert.equal(pool(0, '1.1.0.1').choosePath(0)!.nodes.length, 3);
   assert.equal(pool(0).choosePath(0), undefined);
 });
 
 test('a node that we know only through the onion is never the first hop', () => {
   const p = pool(0, '1.1.0.1');
   for (let i = 2; i < 30; i++) p.addDistant(0, node(`${i}.1.0.1`));
-  for (let i = 0; i < 50; i++) assert.equal(p.choosePath(0)![0].endpoint, '1.1.0.1:33445');
+  for (let i = 0; i < 50; i++) assert.equal(p.choosePath(0)!.nodes[0].endpoint, '1.1.0.1:33445');
 });
 
 test('LAN nodes serve only while no public one is known, and silent nodes only while no fresh one is', () => {

@@ -2,7 +2,7 @@ import type { Mono } from '../../src/core/env.ts';
 import { generateKeyPair, type KeyPair, type PublicKey, sameBytes } from '../../src/crypto/keys.ts';
 import { SharedKeys } from '../../src/crypto/shared-keys.ts';
 import { NetCrypto } from '../../src/session/net-crypto.ts';
-import { Heap, seededRandom, testEnv } from '../../src/testing/index.ts';
+import { Heap, noRelays, seededRandom, testEnv } from '../../src/testing/index.ts';
 import { type Endpoint, endpoint } from '../../src/wire/endpoint.ts';
 
 /** What happens to datagrams on the way from one side to the other. */
@@ -51,6 +51,7 @@ export class Side {
       dhtKeys: this.dhtKeys,
       dhtSharedKeys: new SharedKeys(this.dhtKeys.secretKey, 64),
       send: (to: Endpoint, data: Uint8Array) => pair.carry(this.endpoint, to, data),
+      relays: noRelays,
     };
     const first = options.firstNumber === undefined ? {} : { firstNumber: options.firstNumber };
     this.crypto = new NetCrypto(
@@ -77,6 +78,7 @@ export class Side {
           this.events.push('writable');
           this.onWritable?.(now);
         },
+        onRerouted: () => {},
       },
     );
   }

@@ -45,8 +45,9 @@ export class AccountNode implements Link {
       friendConnection: (key, online) => this.#onConnection(key, online),
       packet: (key, data) => this.handlers.packet(key, data),
       writable: (key) => this.handlers.writable(key),
-      connection: (connected) => {
-        this.#log.info(connected ? 'tox.connected' : 'tox.disconnected', { account: this.account });
+      connection: (connection) => {
+        const connected = connection !== 'none';
+        this.#log.info(connected ? 'tox.connected' : 'tox.disconnected', { account: this.account, connection });
         if (connected) this.#save(); // the nodes that we know now are where the next start begins
       },
     });

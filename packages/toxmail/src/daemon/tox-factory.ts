@@ -48,7 +48,7 @@ export function toxFactory(log: Logger): ToxFactory {
 }
 
 function listen(node: ToxNode, events: ToxPeerEvents): void {
-  node.on('connection', ({ connected }) => events.connection(connected));
+  node.on('connection', ({ connection }) => events.connection(connection));
   node.on('friend-request', ({ publicKey, message }) => events.friendRequest(publicKey, message));
   node.on('friend-connection', ({ friend, online }) => events.friendConnection(friend, online));
   node.on('lossless', ({ friend, data }) => events.packet(friend, data));

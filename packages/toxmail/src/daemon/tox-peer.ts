@@ -38,8 +38,8 @@ export interface ToxPeerEvents {
   packet(publicKey: string, data: Uint8Array): void;
   /** There is room again after a refused `sendLossless`. */
   writable(publicKey: string): void;
-  /** It is, or is no longer, part of the network. */
-  connection(connected: boolean): void;
+  /** It is, or is no longer, part of the network; or it is so in another way. */
+  connection(connection: ToxConnection): void;
 }
 
 export interface ToxPeerOptions {

@@ -44,7 +44,7 @@ test('changes of the profile that come while one is written are written, too', a
   const peer = tox.peers[0]!;
   let version = 0;
   peer.save = () => Buffer.from(`version ${version}`);
-  for (version = 1; version < 20; version++) peer.events.connection(true);
+  for (version = 1; version < 20; version++) peer.events.connection('udp');
   version = 20;
   await node.close();
   assert.equal(readFileSync(folder.profileOf('me'), 'utf8'), 'version 20');
