@@ -39,6 +39,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     help: 'set or generate a password',
   },
   {
+    name: 'account save-sent',
+    positionals: ['name', 'on|off'],
+    options: [],
+    kind: 'control',
+    help: 'store a copy of what the account sends in its Sent folder, for programs that do not',
+  },
+  {
     name: 'account remove',
     positionals: ['name'],
     options: [],

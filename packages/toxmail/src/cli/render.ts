@@ -17,6 +17,9 @@ const RENDERERS: Readonly<Record<string, (result: never) => string[]>> = {
   'account list': (rows: Row[]) =>
     table(rows, ['name', 'address'], 'No account yet. Make one: toxmail account add NAME'),
   'account password': (row: Row) => [`The password of ${row.name} is now: ${row.password}   (shown only this once)`],
+  'account save-sent': (row: Row) => [
+    row.saveSent ? `What ${row.name} sends is stored in Sent, too.` : `What ${row.name} sends is not stored here.`,
+  ],
   'account remove': (row: Row) => [`Account ${row.name} is removed. Its mail and identity are kept in ${row.keptIn}`],
   address: (row: Row) => [
     'Give one of these to people who want to write to you:',

@@ -110,6 +110,14 @@ export class Commands {
     return { name, password: await this.#folder.setPassword(name, optionalText(args, 'password')) };
   }
 
+  setSaveSent(args: Args): unknown {
+    const { name } = this.#account(text(args, 'name'));
+    const wish = text(args, 'on|off');
+    if (wish !== 'on' && wish !== 'off') throw new UserError('Say "on" or "off".');
+    this.#folder.accounts.setSaveSent(name, wish === 'on');
+    return { name, saveSent: wish === 'on' };
+  }
+
   async removeAccount(args: Args): Promise<unknown> {
     const { name } = this.#account(text(args, 'name'));
     await this.#running?.stopAccount(name);
@@ -289,6 +297,7 @@ const HANDLERS: Readonly<Record<string, (this: Commands, args: Args) => unknown>
   'account add': Commands.prototype.addAccount,
   'account list': Commands.prototype.listAccounts,
   'account password': Commands.prototype.setPassword,
+  'account save-sent': Commands.prototype.setSaveSent,
   'account remove': Commands.prototype.removeAccount,
   address: Commands.prototype.address,
   'contact add': Commands.prototype.addContact,

@@ -23,6 +23,7 @@ import type { Config } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { reachableHost } from './own-address.ts';
+import { SentCopies } from './sent-copies.ts';
 import type { ToxFactory } from './tox-peer.ts';
 import { UdpPorts } from './udp-ports.ts';
 
@@ -131,6 +132,12 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
 
     stops.push(async () => void (await Promise.all([smtp.close(), pop3.close(), web.close()]))); // also if only one could be opened
     const throttle = new LoginThrottle(scheduler, (login) => folder.accounts.find(login)?.name);
+    const sent = new SentCopies({
+      mailbox: (account) => services.get(account)?.mailbox,
+      wanted: (account) => folder.accounts.get(account)?.saveSent ?? false,
+      scheduler,
+      log,
+    });
     const smtp = new SubmissionServer({
       accounts: folder.accounts,
       contacts: folder.contacts,
@@ -141,6 +148,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       tls,
       throttle,
       relay,
+      sentCopy: (account) => sent.begin(account),
     });
     const pop3 = new Pop3Server({
       async authenticate(user, password) {

@@ -8,6 +8,8 @@ export interface Account {
   readonly passwordHash: string;
   /** 76 upper-case hex, once the account's node exists. */
   readonly toxId: string | undefined;
+  /** Copies of what it sends are stored: its programs keep none. */
+  readonly saveSent: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
 }
@@ -75,6 +77,10 @@ export class Accounts {
     this.#change('UPDATE accounts SET password_hash = ? WHERE name = ?', passwordHash, name);
   }
 
+  setSaveSent(name: string, on: boolean): void {
+    this.#change('UPDATE accounts SET save_sent = ? WHERE name = ?', on ? '1' : '0', name);
+  }
+
   /** Records the Tox ID (76 hex) of the account's node, at first start and when its nospam changes. */
   setToxId(name: string, toxId: string): void {
     if (!keyOfToxId(toxId)) throw new Error('not a Tox ID');
@@ -97,6 +103,7 @@ function account(row: Record<string, unknown>): Account {
     name: String(row.name),
     passwordHash: String(row.password_hash),
     toxId: row.tox_id === null ? undefined : String(row.tox_id),
+    saveSent: Number(row.save_sent) === 1,
     createdAt: Number(row.created_at),
   };
 }

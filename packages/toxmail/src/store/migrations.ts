@@ -103,4 +103,7 @@ export const MIGRATIONS: readonly string[] = [
     WHERE state = 'waiting';
   CREATE INDEX recipients_notice ON recipients (notice_at) WHERE state = 'waiting' AND notice_at IS NOT NULL;
   `,
+  `
+  ALTER TABLE accounts ADD COLUMN save_sent INTEGER NOT NULL DEFAULT 0; -- 1: copies of sent mail are stored
+  `,
 ];

@@ -1,6 +1,6 @@
 import { errorCode } from '../base/files.ts';
 import { formatDate } from '../message/date-time.ts';
-import { type HeaderField, parseHeader, sameName } from '../message/header.ts';
+import { formatHeader, type HeaderField, parseHeader, sameName } from '../message/header.ts';
 import { HeaderCutter } from '../message/header-cutter.ts';
 import { newMessageId } from '../message/message-id.ts';
 import { outgoingHeader } from '../message/outgoing.ts';
@@ -31,9 +31,22 @@ export interface AcceptDeps {
   canonical(account: string, address: string): string | undefined;
   /** The account's own; undefined while its node is not there. */
   ownAddress(account: string): string | undefined;
+  /** Undefined if that account wants none. */
+  sentCopy?(account: string): Promise<SentCopy | undefined>;
   unixMs(): number;
   /** Bytes. */
   readonly sizeLimit: number;
+}
+
+/**
+ * A copy of what a program sends, for programs that keep none. Nothing in it rejects: a mail that was accepted must not
+ * seem refused because its copy could not be stored.
+ */
+export interface SentCopy {
+  write(chunk: Uint8Array): Promise<void>;
+  /** The mail was accepted; resolves when the copy is on the disk. */
+  keep(messageId: string): Promise<void>;
+  abort(): Promise<void>;
 }
 
 /**
@@ -47,14 +60,17 @@ export async function acceptMail(
   content: AsyncIterable<Uint8Array>,
 ): Promise<string[]> {
   const writer = deps.spool.create();
+  const copies: SentCopy[] = []; // one, or none
   try {
-    const submission = await receive(deps, submissionOf, writer, content);
+    const submission = await receive(deps, submissionOf, writer, copies, content);
     const body = await writer.commit();
     const ids = await deps.accept({ ...submission, body });
     writer.release();
+    for (const copy of copies) await copy.keep(submission.messageId);
     return ids;
   } catch (error) {
     await writer.abort();
+    for (const copy of copies) await copy.abort();
     throw error instanceof MailError ? error : new MailError(diskStatus(error), { cause: error });
   }
 }
@@ -63,6 +79,7 @@ async function receive(
   deps: AcceptDeps,
   submissionOf: SubmissionOf,
   writer: SpoolWriter,
+  copies: SentCopy[],
   content: AsyncIterable<Uint8Array>,
 ): Promise<Submission & { messageId: string }> {
   const cutter = new HeaderCutter(HEADER_MAX);
@@ -84,7 +101,14 @@ async function receive(
     });
     accepted = { ...submission, messageId: outgoing.messageId };
     await writer.write(outgoing.bytes);
-    if (body.length > 0) await writer.write(body);
+    const copy = submission.relayed ? undefined : await deps.sentCopy?.(submission.account);
+    if (copy) copies.push(copy);
+    await copy?.write(formatHeader(withMissing(fields, outgoing.bytes)));
+    if (body.length > 0) await write(body);
+  };
+  const write = async (chunk: Uint8Array): Promise<void> => {
+    await writer.write(chunk);
+    for (const copy of copies) await copy.write(chunk);
   };
   for await (const chunk of content) {
     size += chunk.length;
@@ -92,7 +116,7 @@ async function receive(
     if (failure) continue;
     try {
       if (accepted) {
-        await writer.write(chunk);
+        await write(chunk);
         continue;
       }
       const cut = cutter.push(chunk);
@@ -108,6 +132,13 @@ async function receive(
     await finishHeader(header, body);
   }
   return accepted!;
+}
+
+/** The header as the program wrote it, hidden recipients included, and what was given to it on its way. */
+function withMissing(fields: readonly HeaderField[], sent: Uint8Array): HeaderField[] {
+  const given = parseHeader(sent).filter((each) => sameName(each.name, 'Message-ID') || sameName(each.name, 'Date'));
+  const replaced = (each: HeaderField): boolean => given.some((other) => sameName(other.name, each.name));
+  return [...given, ...fields.filter((each) => !replaced(each))];
 }
 
 /** SQLite's primary result code for a full disk, of which `errcode` may be an extended form. */

@@ -30,6 +30,8 @@ export interface SubmissionDeps {
   readonly tls?: ServerTls;
   /** Slows down the guessing of passwords, over all protocols. */
   readonly throttle?: LoginThrottle;
+  /** Where copies of sent mail go; see AcceptDeps. */
+  readonly sentCopy?: AcceptDeps['sentCopy'];
   /** Takes mail of these mail servers without log-in. */
   readonly relay?: Relay | undefined;
 }
@@ -78,6 +80,7 @@ export class SubmissionServer {
       accept: (mail) => deps.queue.accept(mail),
       canonical: (account, address) => deps.contacts.canonical(account, address),
       ownAddress: (account) => this.#ownAddress(account),
+      ...(deps.sentCopy ? { sentCopy: deps.sentCopy } : {}),
       unixMs: () => deps.clock.unixMs(),
       sizeLimit,
     };
