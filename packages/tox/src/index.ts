@@ -24,6 +24,7 @@ export {
   type ToxNodeOptions,
 } from './node/tox-node.ts';
 export type { UdpOptions } from './node/udp.ts';
+export { isProxyUrl } from './relay/proxy.ts';
 export type { RelayLimits, RelayStats } from './relay/server.ts';
 export { Tox, type ToxOptions } from './tox.ts';
 export { type Endpoint, endpoint } from './wire/endpoint.ts';

@@ -2,7 +2,7 @@ import { earlier } from './core/deadline.ts';
 import type { Env, Mono } from './core/env.ts';
 import { Fifo } from './core/fifo.ts';
 import type { Datagram, Machine } from './core/machine.ts';
-import { Streams } from './core/streams.ts';
+import { type Stream, type StreamHandler, Streams } from './core/streams.ts';
 import { generateKeyPair, type KeyPair, keyPairFromSecret, type PublicKey, type SecretKey } from './crypto/keys.ts';
 import { SharedKeys } from './crypto/shared-keys.ts';
 import { DhtNode } from './dht/dht-node.ts';
@@ -16,7 +16,8 @@ import { OnionClient } from './onion/onion-client.ts';
 import { OnionRelay } from './onion/onion-relay.ts';
 import { MAX_SHARED_RELAYS } from './packet/friend.ts';
 import { RelayConnections } from './relay/connections.ts';
-import type { RelayInfo } from './relay/relay-link.ts';
+import { openThroughProxy, type StreamProxy } from './relay/proxy.ts';
+import type { RelayAddress, RelayInfo } from './relay/relay-link.ts';
 import { type RelayLimits, RelayServer, type RelayStats } from './relay/server.ts';
 import { relayChannel } from './session/channel.ts';
 import { NetCrypto } from './session/net-crypto.ts';
@@ -36,6 +37,8 @@ export interface ToxOptions {
   readonly bootstrapInfo?: { readonly version: number; readonly motd: Uint8Array } | undefined;
   /** False: no datagram is sent; everything goes over TCP relays. */
   readonly udp?: boolean | undefined;
+  /** All relays are reached through it. It excludes `udp`, which would go beside it. */
+  readonly proxy?: StreamProxy | undefined;
   /** Serve others as a TCP relay, for streams that the driver accepts. */
   readonly relay?: RelayLimits | undefined;
   /** Whether nodes of the local network find us, and we them, without any other. Default false. */
@@ -76,6 +79,7 @@ export class Tox implements Machine<ToxEvent> {
   readonly #datagrams = new Fifo<Datagram>();
   readonly #events = new Fifo<ToxEvent>();
   readonly #udp: boolean;
+  readonly #proxy: StreamProxy | undefined;
   /** Ways in, for the onion while UDP does not get through. BOUNDED: MAX_ENTRIES, as the next. */
   readonly #entries: NodeInfo[] = [];
   /** Those of them that may be relays as well, and when to try. */
@@ -93,7 +97,8 @@ export class Tox implements Machine<ToxEvent> {
 
     const { realKeys, dhtKeys } = this;
     const dhtSharedKeys = new SharedKeys(dhtKeys.secretKey, DHT_SHARED_KEYS);
-    this.#udp = options.udp ?? true;
+    this.#proxy = options.proxy;
+    this.#udp = (options.udp ?? true) && !options.proxy;
     const send = this.#udp ? (to: Endpoint, data: Uint8Array) => this.#datagrams.push({ to, data }) : () => {};
 
     this.#dht = new DhtNode(
@@ -123,7 +128,7 @@ export class Tox implements Machine<ToxEvent> {
     if (options.relay) this.#relayServer = this.#serveRelay(options.relay);
     this.#relays = new RelayConnections(
       env,
-      { dhtKeys, streams: this.streams },
+      { dhtKeys, open: (to, handler) => this.#open(to, handler) },
       {
         onPacket: (at, peer, data) => this.#sessions.handle(at, relayChannel(peer), data),
         onWay: (at, dhtKey) => this.#friends.onRelayWay(at, dhtKey),
@@ -307,6 +312,11 @@ export class Tox implements Machine<ToxEvent> {
     );
     this.streams.onAccept = (at, from, stream) => server.accept(at, from, stream);
     return server;
+  }
+
+  #open(to: RelayAddress, handler: StreamHandler): Stream {
+    const proxy = this.#proxy;
+    return proxy ? openThroughProxy(this.#env, this.streams, proxy, to, handler) : this.streams.open(to, handler);
   }
 
   /** A node that may know others: asked over UDP, and kept for the onion while that does not work. */

@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
 import { type Env, type Mono, randomInt } from '../core/env.ts';
 import { ToxError } from '../core/errors.ts';
@@ -6,11 +7,13 @@ import type { FileNumber, ToxConnection, ToxEvent, UserStatus } from '../messeng
 import type { FileOffer } from '../messenger/file-transfer.ts';
 import type { FriendInfo } from '../messenger/friend-state.ts';
 import { formatToxId, makeToxId, type Nospam, parseToxId } from '../messenger/tox-id.ts';
+import { parseProxy, type StreamProxy } from '../relay/proxy.ts';
+import type { RelayAddress } from '../relay/relay-link.ts';
 import type { RelayLimits, RelayStats } from '../relay/server.ts';
 import { decryptSave, encryptSave, isEncryptedSave } from '../state/encrypted-save.ts';
 import { readToxSave } from '../state/tox-save.ts';
 import { newProfile as newToxProfile, Tox } from '../tox.ts';
-import { type Endpoint, endpoint } from '../wire/endpoint.ts';
+import { type Endpoint, endpoint, hostPort } from '../wire/endpoint.ts';
 import { Driver } from './drive.ts';
 import { HostNames } from './host-names.ts';
 import { hasNetwork, NetworkWatch } from './interfaces.ts';
@@ -47,6 +50,11 @@ export interface ToxNodeOptions {
   readonly udp?: UdpOptions | false | undefined;
   /** Nodes to enter the network by; asked in random order, after those that the profile remembers. */
   readonly bootstrap?: readonly BootstrapNode[] | undefined;
+  /**
+   * `socks5://[user:password@]host:port` or `http://…`: everything goes through it, so there is no UDP,
+   * and names of relays are resolved by it; only its own name is resolved here.
+   */
+  readonly proxy?: string | undefined;
   /** TCP relays to use. */
   readonly relays?: readonly RelayNode[] | undefined;
   /** Only for nodes that others bootstrap from: 32 bytes, kept over restarts. */
@@ -97,6 +105,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   readonly #env: Env;
   readonly #tox: Tox;
   readonly #socket: UdpSocket | undefined;
+  readonly #proxied: boolean;
   readonly #streams: TcpStreams;
   readonly #listener: TcpListener | undefined;
   readonly #driver: Driver<ToxEvent>;
@@ -105,8 +114,14 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   readonly #hex = new WeakMap<PublicKey, PublicKeyHex>();
   #closing: Promise<void> | undefined;
 
-  private constructor(env: Env, tox: Tox, socket: UdpSocket | undefined, listener: TcpListener | undefined) {
+  private constructor(
+    env: Env,
+    tox: Tox,
+    way: { socket: UdpSocket | undefined; listener: TcpListener | undefined; proxied: boolean },
+  ) {
     super();
+    const { socket, listener } = way;
+    this.#proxied = way.proxied;
     this.#env = env;
     this.#tox = tox;
     this.#socket = socket;
@@ -132,6 +147,8 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     const save = options.save && plainSave(options.save, options.passphrase);
     const { bootstrapInfo, dhtSecretKey } = options;
     if (dhtSecretKey && dhtSecretKey.length !== KEY_SIZE) throw new ToxError('bad-argument', 'a DHT key has 32 bytes');
+    const proxy = options.proxy === undefined ? undefined : await findProxy(options.proxy);
+    const withUdp = options.udp !== false && !proxy;
     const tox = new Tox(env, performance.now(), {
       save,
       dhtSecretKey: dhtSecretKey as SecretKey | undefined,
@@ -139,11 +156,12 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
         version: bootstrapInfo.version,
         motd: new TextEncoder().encode(bootstrapInfo.motd),
       },
-      udp: options.udp !== false,
+      udp: withUdp,
+      proxy,
       relay: options.relay,
       lanDiscovery: options.lanDiscovery,
     });
-    const socket = options.udp === false ? undefined : await UdpSocket.open(options.udp ?? {});
+    const socket = withUdp ? await UdpSocket.open(options.udp || {}) : undefined;
     let listener: TcpListener | undefined;
     try {
       listener = options.relay && (await TcpListener.open(options.relay.ports, relayHost(options.udp || {}), env.log));
@@ -151,7 +169,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
       await socket?.close();
       throw error;
     }
-    const node = new ToxNode(env, tox, socket, listener);
+    const node = new ToxNode(env, tox, { socket, listener, proxied: proxy !== undefined });
     try {
       for (const { host, port, publicKey, tcpPorts } of shuffled(env, options.bootstrap ?? [])) {
         node.bootstrap(host, port, publicKey, tcpPorts);
@@ -186,6 +204,10 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   bootstrap(host: string, port: number, publicKey: PublicKeyHex, tcpPorts?: readonly number[]): void {
     const key = parseKey(publicKey);
     for (const each of [port, ...(tcpPorts ?? [])]) checkPort(each);
+    if (this.#proxied && !endpoint(host, port)) {
+      for (const tcpPort of tcpPorts ?? [port]) this.addTcpRelay(host, tcpPort, publicKey);
+      return;
+    }
     this.#withAddresses(host, port, (now, at) => this.#tox.bootstrap(now, { publicKey: key, endpoint: at }, tcpPorts));
   }
 
@@ -193,7 +215,10 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
   addTcpRelay(host: string, port: number, publicKey: PublicKeyHex): void {
     const key = parseKey(publicKey);
     checkPort(port);
-    this.#withAddresses(host, port, (now, at) => this.#tox.addRelay(now, { publicKey: key, at }));
+    const use = (now: Mono, at: RelayAddress) => this.#tox.addRelay(now, { publicKey: key, at });
+    const named = this.#proxied ? hostPort(host, port) : undefined;
+    if (named) this.#do((now) => use(now, named));
+    else this.#withAddresses(host, port, use);
   }
 
   /** `udp`: DHT nodes answer us. `tcp`: we are logged in at a relay. */
@@ -428,6 +453,21 @@ function plainSave(save: Uint8Array, passphrase: string | undefined): Uint8Array
   if (!isEncryptedSave(save)) return save;
   if (passphrase === undefined) throw new ToxError('bad-save', 'this profile needs a passphrase');
   return decryptSave(save, passphrase);
+}
+
+/** Its own name is the only one that is resolved here. */
+async function findProxy(text: string): Promise<StreamProxy> {
+  const address = parseProxy(text);
+  if (!address) throw new ToxError('bad-argument', 'a proxy is written socks5://host:port or http://host:port');
+  let found = endpoint(address.host, address.port);
+  if (!found) {
+    const { address: ip } = await lookup(address.host).catch((cause: unknown) => {
+      throw new ToxError('bad-argument', `the proxy's name ${address.host} cannot be resolved`, { cause });
+    });
+    found = endpoint(ip, address.port);
+  }
+  if (!found) throw new ToxError('bad-argument', `the proxy ${address.host} has no address`);
+  return { type: address.type, endpoint: found, credentials: address.credentials };
 }
 
 function checkPort(port: number): void {

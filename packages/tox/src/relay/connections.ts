@@ -2,8 +2,7 @@ import { BoundedMap } from '../core/bounded-map.ts';
 import { earlier } from '../core/deadline.ts';
 import { type Env, type Mono, randomInt } from '../core/env.ts';
 import { Budget, SourceLimiter } from '../core/source-limiter.ts';
-import type { Streams } from '../core/streams.ts';
-import { type KeyId, type KeyPair, keyId, type PublicKey, sameBytes } from '../crypto/keys.ts';
+import { type KeyId, keyId, type PublicKey, sameBytes } from '../crypto/keys.ts';
 import { COOKIE_REQUEST, HANDSHAKE } from '../packet/crypto.ts';
 import { MAX_OOB_SIZE } from '../packet/relay.ts';
 import { type Endpoint, isInternal, isUnicast, parseEndpoint } from '../wire/endpoint.ts';
@@ -88,7 +87,7 @@ export class RelayConnections {
   #reviewAt: Mono | undefined;
   #reviewing = false;
 
-  constructor(env: Env, deps: { dhtKeys: KeyPair; streams: Streams }, hooks: RelayHooks) {
+  constructor(env: Env, deps: Omit<RelayLinkDeps, 'env' | 'hooks'>, hooks: RelayHooks) {
     this.#env = env;
     this.#hooks = hooks;
     this.#ownKey = deps.dhtKeys.publicKey;

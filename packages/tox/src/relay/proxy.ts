@@ -39,6 +39,11 @@ export function parseProxy(text: string): ProxyAddress | undefined {
   return { ...address, credentials };
 }
 
+/** Whether `parseProxy` reads it. */
+export function isProxyUrl(text: string): boolean {
+  return parseProxy(text) !== undefined;
+}
+
 /** RFC 3986 §2.1; empty for a wrong escape. */
 function decoded(text: string): string {
   try {

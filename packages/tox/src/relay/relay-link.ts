@@ -1,6 +1,6 @@
 import { type Env, type Mono, randomInt } from '../core/env.ts';
 import type { HostPort } from '../core/machine.ts';
-import type { Stream, Streams } from '../core/streams.ts';
+import type { Stream, StreamHandler } from '../core/streams.ts';
 import { type KeyId, type KeyPair, keyId, type PublicKey } from '../crypto/keys.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { RelayClient } from './client.ts';
@@ -29,7 +29,8 @@ export interface RelayLinkHooks {
 export interface RelayLinkDeps {
   readonly env: Env;
   readonly dhtKeys: KeyPair;
-  readonly streams: Streams;
+  /** Opens a stream to a relay, through a proxy if that is how we go out. */
+  readonly open: (to: RelayAddress, handler: StreamHandler) => Stream;
   readonly hooks: RelayLinkHooks;
 }
 
@@ -88,7 +89,7 @@ export class RelayLink {
 
   connect(now: Mono): void {
     if (this.#client) return;
-    const { env, dhtKeys, streams, hooks } = this.#deps;
+    const { env, dhtKeys, open, hooks } = this.#deps;
     const client = new RelayClient(
       env,
       now,
@@ -113,7 +114,7 @@ export class RelayLink {
       what();
       if (this.#client === client) this.#settle(at);
     };
-    this.#stream = streams.open(this.at, {
+    this.#stream = open(this.at, {
       opened: (at) => act(at, () => client.connected(at)),
       received: (at, bytes) => act(at, () => client.receive(at, bytes)),
       written: (at, queued) => act(at, () => client.written(at, queued)),

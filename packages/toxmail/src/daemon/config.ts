@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
+import { isProxyUrl } from '@toxmail/tox';
 import { PUBLIC_NODES } from '@toxmail/tox/public-nodes';
 import { parse, TomlError } from 'smol-toml';
 import { errorCode } from '../base/files.ts';
@@ -17,6 +18,8 @@ export interface BootstrapNode {
   readonly port: number;
   /** 64 hexadecimal digits, upper case. */
   readonly publicKey: string;
+  /** Where it is a TCP relay, if that is known. */
+  readonly tcpPorts?: readonly number[];
 }
 
 /** What a daemon runs by. A port of 0 means any free one. */
@@ -36,6 +39,10 @@ export interface Config {
   /** Undefined: 33445 or the next free one, for each account. */
   readonly udpPort: number | undefined;
   readonly bootstrap: readonly BootstrapNode[];
+  /** Whether Tox speaks UDP; else everything goes over TCP relays. */
+  readonly udp: boolean;
+  /** A proxy for all that Tox sends. */
+  readonly proxy: string | undefined;
   readonly mailServer: MailServerSettings;
   /** Whether nodes of the local network find each other by themselves. */
   readonly lanDiscovery: boolean;
@@ -90,8 +97,6 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
     const value = given[option.name as RunOptionName];
     if (option.kind === 'switch') flag(value, option.name);
     if (value === undefined || value === false || !option.unbuilt) continue;
-    if (option.unbuilt === 'refused')
-      throw new UserError(`${option.name} is not built yet, and Toxmail will not run as if it were. Leave it out.`);
     ignored.push(option.name);
   }
   const listen = text(given.listen, 'listen') ?? '127.0.0.1';
@@ -110,6 +115,8 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
     udpPort: port(given['udp-port'], 'udp-port'),
     mailServer: mailServerSettings(given),
     bootstrap: given.bootstrap === undefined ? publicNodes() : nodes(given.bootstrap),
+    udp: !flag(given['no-udp'], 'no-udp'),
+    proxy: proxy(given.proxy),
     lanDiscovery: !flag(given['no-lan'], 'no-lan'),
     logLevel: level(given['log-level']),
     logJson: flag(given['log-json'], 'log-json'),
@@ -151,7 +158,15 @@ export function nodes(value: unknown): BootstrapNode[] {
 }
 
 function publicNodes(): BootstrapNode[] {
-  return PUBLIC_NODES.flatMap(({ hosts, port, publicKey }) => hosts.map((host) => ({ host, port, publicKey })));
+  return PUBLIC_NODES.flatMap(({ hosts, ...node }) => hosts.map((host) => ({ host, ...node })));
+}
+
+function proxy(value: unknown): string | undefined {
+  const url = text(value, 'proxy');
+  if (url === undefined || isProxyUrl(url)) return url;
+  throw new UserError(
+    'proxy must be socks5://HOST:PORT or http://HOST:PORT, with USER:PASSWORD@ before the host if it asks.',
+  );
 }
 
 function tlsNames(value: unknown): string[] {

@@ -7,8 +7,8 @@ export interface RunOption {
   /** How the value is called in the help text. */
   readonly value?: string;
   readonly help: string;
-  /** `ignored`: accepted, and the daemon says that the thing is not built yet. `refused`: ignoring it would mislead. */
-  readonly unbuilt?: 'ignored' | 'refused';
+  /** It is accepted, and the daemon says that the thing is not built yet. */
+  readonly unbuilt?: 'ignored';
 }
 
 /** The options of `toxmail run`: flags on the command line, keys of the same name in config.toml. */
@@ -48,8 +48,13 @@ export const RUN_OPTIONS = [
     help: 'a Tox node to start from instead of the public ones (repeatable); none: no node at all',
   },
   { name: 'no-lan', kind: 'switch', help: 'neither look for others in the local network nor be found there' },
-  { name: 'no-udp', kind: 'switch', help: 'TCP relays only', unbuilt: 'refused' },
-  { name: 'proxy', kind: 'text', value: 'URL', help: 'socks5://H:P or http://H:P', unbuilt: 'refused' },
+  { name: 'no-udp', kind: 'switch', help: 'TCP relays only' },
+  {
+    name: 'proxy',
+    kind: 'text',
+    value: 'URL',
+    help: 'reach Tox through socks5://[USER:PASSWORD@]HOST:PORT or http://…, and nothing beside it',
+  },
   { name: 'relay-from', kind: 'list', value: 'ADDR[/BITS]', help: 'a mail server that needs no log-in (repeatable)' },
   { name: 'deliver', kind: 'text', value: 'URL', help: 'hand mail over: lmtp://H:P, lmtp+unix:/PATH, smtp://H:P' },
   { name: 'deliver-to', kind: 'text', value: '@DOMAIN', help: 'to ACCOUNT@DOMAIN there' },

@@ -29,11 +29,12 @@ export function toxFactory(log: Logger): ToxFactory {
       }
     },
 
-    async start({ profile, udpPort, bootstrap, lanDiscovery }) {
+    async start({ profile, udpPort, udp, proxy, bootstrap, lanDiscovery }) {
       try {
         const node = await ToxNode.create({
           save: profile,
-          udp: { port: udpPort },
+          udp: udp && { port: udpPort },
+          proxy,
           bootstrap,
           lanDiscovery,
           log: report,

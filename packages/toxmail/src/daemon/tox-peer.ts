@@ -48,6 +48,8 @@ export interface ToxPeerOptions {
   /** 0: any free one. */
   readonly udpPort: number;
   readonly bootstrap: readonly BootstrapNode[];
+  readonly udp: boolean;
+  readonly proxy: string | undefined;
   readonly lanDiscovery: boolean;
 }
 

@@ -94,6 +94,8 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
             profile,
             udpPort,
             bootstrap: config.bootstrap,
+            udp: config.udp,
+            proxy: config.proxy,
             lanDiscovery: config.lanDiscovery,
           });
           if (peer) return peer;
@@ -101,7 +103,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
         throw new UserError('No UDP port is free for Tox. Choose another one with --udp-port, or 0 for any.');
       });
       services.set(name, account);
-      await ports.markUsed(account.node.peer.udpPort);
+      if (config.udp && !config.proxy) await ports.markUsed(account.node.peer.udpPort);
     };
     const stopAccount = async (name: string): Promise<void> => {
       const account = services.get(name);

@@ -29,7 +29,14 @@ test('friends that are in no contact book are removed at the start', async (t) =
   folder.contacts.add({ account: 'me', name: 'ann', publicKey: kept });
   const node = new AccountNode('me', folder, silentLogger, noHooks);
   await node.start(async (profile) => {
-    const peer = (await tox.start({ profile, udpPort: 0, bootstrap: [], lanDiscovery: false }))!;
+    const peer = (await tox.start({
+      profile,
+      udpPort: 0,
+      bootstrap: [],
+      udp: true,
+      proxy: undefined,
+      lanDiscovery: false,
+    }))!;
     peer.friends = () => [kept, gone];
     return peer;
   });
@@ -40,7 +47,10 @@ test('friends that are in no contact book are removed at the start', async (t) =
 test('changes of the profile that come while one is written are written, too', async (t) => {
   const { folder, tox } = await house(t);
   const node = new AccountNode('me', folder, silentLogger, noHooks);
-  await node.start(async (profile) => (await tox.start({ profile, udpPort: 0, bootstrap: [], lanDiscovery: false }))!);
+  await node.start(
+    async (profile) =>
+      (await tox.start({ profile, udpPort: 0, bootstrap: [], udp: true, proxy: undefined, lanDiscovery: false }))!,
+  );
   const peer = tox.peers[0]!;
   let version = 0;
   peer.save = () => Buffer.from(`version ${version}`);
@@ -55,7 +65,10 @@ test('the mail transfer hears packets, room and presence of friends, in their or
   const key = newToxId().slice(0, 64);
   folder.contacts.add({ account: 'me', name: 'ann', publicKey: key });
   const node = new AccountNode('me', folder, silentLogger, noHooks);
-  await node.start(async (profile) => (await tox.start({ profile, udpPort: 0, bootstrap: [], lanDiscovery: false }))!);
+  await node.start(
+    async (profile) =>
+      (await tox.start({ profile, udpPort: 0, bootstrap: [], udp: true, proxy: undefined, lanDiscovery: false }))!,
+  );
   const heard: string[] = [];
   node.handlers = {
     online: () => heard.push('online'),
@@ -81,7 +94,10 @@ test('a contact that is removed while online counts as offline', async (t) => {
     peerOnline() {},
     peerOffline: (_account, who) => offline.push(who),
   });
-  await node.start(async (profile) => (await tox.start({ profile, udpPort: 0, bootstrap: [], lanDiscovery: false }))!);
+  await node.start(
+    async (profile) =>
+      (await tox.start({ profile, udpPort: 0, bootstrap: [], udp: true, proxy: undefined, lanDiscovery: false }))!,
+  );
   tox.peers[0]!.events.friendConnection(key, true);
   node.unfriend(key);
   assert.deepEqual(offline, [key]);

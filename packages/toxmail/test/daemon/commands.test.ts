@@ -54,7 +54,15 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
     peerOffline: (_account, key) => heard.push(`offline ${key}`),
   });
   await node.start(
-    async (profile) => (await house.tox.start({ profile, udpPort: 0, bootstrap: [], lanDiscovery: false }))!,
+    async (profile) =>
+      (await house.tox.start({
+        profile,
+        udpPort: 0,
+        bootstrap: [],
+        udp: true,
+        proxy: undefined,
+        lanDiscovery: false,
+      }))!,
   );
   t.after(() => node.close());
   const parts: RunningParts = {
@@ -151,7 +159,10 @@ test('what is added while stopped is asked at the next start', async (t) => {
   await run('contact add', { name: 'ann', address: toxId });
   await run('contact add', { name: 'bob', address: `${key}@tox` });
   const node = new AccountNode('me', folder, silentLogger, { peerOnline() {}, peerOffline() {} });
-  await node.start(async (profile) => (await tox.start({ profile, udpPort: 0, bootstrap: [], lanDiscovery: false }))!);
+  await node.start(
+    async (profile) =>
+      (await tox.start({ profile, udpPort: 0, bootstrap: [], udp: true, proxy: undefined, lanDiscovery: false }))!,
+  );
   assert.deepEqual(tox.peers[0]!.requested, [toxId]);
   assert.deepEqual(tox.peers[0]!.accepted, [key]);
   await node.close();

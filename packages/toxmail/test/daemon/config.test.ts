@@ -132,16 +132,18 @@ test('values of the wrong kind are refused with the name of the setting', () => 
   );
 });
 
-test('what is not built is refused where ignoring it would mislead, and named where it is harmless', () => {
-  assert.match(
-    refusal(() => configFrom({}, { proxy: 'socks5://127.0.0.1:9050' })),
-    /proxy is not built/,
-  );
-  assert.match(
-    refusal(() => configFrom({ 'no-udp': true }, {})),
-    /no-udp is not built/,
-  );
+test('what is not built is named where ignoring it is harmless', () => {
   assert.deepEqual(configFrom({}, { 'imap-port': '0', 'web-port': '0' }).ignored, ['imap-port']);
+});
+
+test('a proxy is read as it stands, and refused in words if it is none', () => {
+  const url = 'socks5://user:secret@tor.example:9050';
+  assert.equal(configFrom({}, { proxy: url }).proxy, url);
+  assert.equal(configFrom({ 'no-udp': true }, {}).udp, false);
+  for (const wrong of ['127.0.0.1:9050', 'socks4://h:1', 'http://h', 'socks5://h:99999']) {
+    const words = refusal(() => configFrom({ proxy: wrong }, {}));
+    assert.match(words, /socks5:\/\/HOST:PORT/, wrong);
+  }
 });
 
 test('the data folder: flag, then environment, then the platform', () => {
