@@ -3,7 +3,6 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import { errorCode, type OpenFile } from '../base/files.ts';
 import { type FolderState, uniqueOf } from './folder-state.ts';
 import type { IndexedContent } from './index/mail-index.ts';
-import { UNKNOWN } from './mail-table.ts';
 import { FileMessageReader } from './message-reader.ts';
 import type { PartPlaces } from './mime/parse-mail.ts';
 import { evaluate } from './search.ts';
@@ -33,7 +32,7 @@ export class FolderReader {
   }
 
   async open(uid: number): Promise<MessageReader | undefined> {
-    await this.#parsed([uid]);
+    await this.#state.parsed([uid]);
     const { table, deps } = this.#state;
     const i = table.indexOf(uid);
     if (i < 0) return undefined;
@@ -44,23 +43,23 @@ export class FolderReader {
   }
 
   async search(query: SearchKey): Promise<Uint32Array> {
-    return evaluate(query, this.#state, () => this.#parsed(this.#state.table.uids));
+    return evaluate(query, this.#state, () => this.#state.parsed());
   }
 
   async sort(uids: Iterable<number>, by: readonly SortKey[]): Promise<Uint32Array> {
     const wanted = Uint32Array.from(uids);
-    await this.#parsed(wanted);
+    await this.#state.parsed(wanted);
     return this.#state.deps.index.sort(this.#state.key, wanted, by);
   }
 
   async thread(uids: Iterable<number>, algorithm: 'REFERENCES' | 'ORDEREDSUBJECT'): Promise<readonly Thread[]> {
     const wanted = Uint32Array.from(uids);
-    await this.#parsed(wanted);
+    await this.#state.parsed(wanted);
     return this.#state.deps.index.thread(this.#state.key, wanted, algorithm);
   }
 
   async #batch(uids: readonly number[], want: Wanted): Promise<MessageRecord[]> {
-    await this.#parsed(uids);
+    await this.#state.parsed(uids);
     const { table, deps } = this.#state;
     const indexes = uids.map((uid) => table.indexOf(uid)).filter((i) => i >= 0);
     const needed =
@@ -107,24 +106,6 @@ export class FolderReader {
       return await reader?.headerFields([], names, not);
     } finally {
       await reader?.close();
-    }
-  }
-
-  /** Waits until these mails are parsed, if they are still there. */
-  async #parsed(uids: Iterable<number>): Promise<void> {
-    const { table, deps, key } = this.#state;
-    let hurried = false;
-    for (;;) {
-      if (this.#state.gone) return;
-      const missing: number[] = [];
-      for (const uid of uids) {
-        const i = table.indexOf(uid);
-        if (i >= 0 && table.contents[i] === UNKNOWN) missing.push(uid);
-      }
-      if (missing.length === 0) return;
-      if (!hurried) deps.index.hurry(key, missing);
-      hurried = true;
-      await this.#state.untilParsed();
     }
   }
 

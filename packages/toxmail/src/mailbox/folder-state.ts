@@ -5,9 +5,10 @@ import { errorField, type Logger } from '../base/log.ts';
 import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
 import { INFO_SEPARATOR, parseName } from '../maildir/name.ts';
 import { FolderWatch } from './folder-watch.ts';
-import type { FolderKey, IndexedMails, MailIndex, MailToParse, ParsedMail } from './index/mail-index.ts';
+import type { FolderKey, IndexedMails, MailIndex } from './index/mail-index.ts';
 import { bitsOf, Keywords } from './keywords.ts';
 import { MailTable, UNKNOWN } from './mail-table.ts';
+import { Parsing } from './parsing.ts';
 import { Slices, Turns } from './turns.ts';
 import type { FlagBits, FolderChange, Unsubscribe } from './types.ts';
 import { type UidEntry, UidList } from './uid-list.ts';
@@ -60,13 +61,14 @@ export class FolderState {
   #stamp = '';
   #lookedAt = 0;
   #lookTook = 0;
-  #parsedWaiters: (() => void)[] = [];
+  readonly #parsing: Parsing;
   #usedAt = 0;
 
   constructor(maildir: Maildir, deps: FolderDeps) {
     this.maildir = maildir;
     this.deps = deps;
     this.keywords = new Keywords(deps.files, maildir.path);
+    this.#parsing = new Parsing(this, () => this.turn(() => this.look()).catch((error) => this.#failed(error)));
   }
 
   get key(): FolderKey {
@@ -83,7 +85,7 @@ export class FolderState {
 
   /** True if somebody used the folder after `mono`, or does. */
   usedSince(mono: number): boolean {
-    const inUse = this.#listeners.size > 0 || this.#turns.busy || this.#parsedWaiters.length > 0;
+    const inUse = this.#listeners.size > 0 || this.#turns.busy || this.#parsing.awaited;
     if (inUse) this.touch();
     return this.#usedAt > mono;
   }
@@ -119,7 +121,7 @@ export class FolderState {
     const { list, entries } = await UidList.open(files, scheduler, path, options);
     this.#list = list;
     const indexed = await index.load(this.key);
-    index.onParsed(this.key, (mails) => this.#parsed(mails));
+    index.onParsed(this.key, (mails) => this.#parsing.parsed(mails));
     await this.turn(async () => {
       this.#stamp = await this.#times();
       const found = new Map<string, Found>();
@@ -142,7 +144,7 @@ export class FolderState {
     this.#gone = true;
     this.#tell({ kind: 'gone' });
     await this.unload();
-    for (const go of this.#parsedWaiters.splice(0)) go();
+    this.#parsing.end();
   }
 
   /** Takes in what other programs did. */
@@ -259,9 +261,9 @@ export class FolderState {
     return at;
   }
 
-  /** Resolves when something was parsed, or the folder is gone. */
-  untilParsed(): Promise<void> {
-    return new Promise((go) => this.#parsedWaiters.push(go));
+  /** Resolves when the index knows these mails, as far as they are there then; all without `uids`. */
+  parsed(uids?: Iterable<number>): Promise<void> {
+    return this.#parsing.until(uids);
   }
 
   /** Mails that we know have these names now. */
@@ -339,7 +341,7 @@ export class FolderState {
     const fresh = indexed.highestModSeq === 0 ? this.#nextModSeq() : 0;
     const listed = entries.size;
     const changed: number[] = [];
-    const unparsed: MailToParse[] = [];
+    const unparsed: number[] = [];
     for (const [unique, entry] of entries) {
       if (slices.over) await slices.pause();
       const mail = found.get(unique);
@@ -356,12 +358,12 @@ export class FolderState {
       const dateMs = row === undefined ? Number.NaN : indexed.dates[row]!;
       this.table.add({ ...mail, ...entry, content, modSeq, size, dateMs });
       if (row === undefined ? fresh === 0 : indexed.bits[row] !== mail.bits) changed.push(this.table.count - 1);
-      if (content === UNKNOWN) unparsed.push(this.#toParse(this.table.count - 1));
+      if (content === UNKNOWN) unparsed.push(this.table.count - 1);
     }
     // What the index has and the disk has not went while we were away.
     const gone = Uint32Array.from(at.keys()).sort();
     if (gone.length > 0) index.expunged(this.key, gone, this.#nextModSeq());
-    index.parse(this.key, unparsed);
+    this.#toIndex(unparsed);
     this.reflag(
       changed,
       changed.map((i) => this.table.bits[i]!),
@@ -383,39 +385,19 @@ export class FolderState {
   #index(added: readonly { mail: Found; uid: number }[], modSeq: number): void {
     const known = added.flatMap(({ mail: { known, bits }, uid }) => (known ? [{ ...known, uid, bits, modSeq }] : []));
     if (known.length > 0) this.deps.index.known(this.key, known);
-    const fresh = added.filter(({ mail }) => !mail.known).map(({ uid }) => this.#toParse(this.table.indexOf(uid)));
-    if (fresh.length > 0) this.deps.index.parse(this.key, fresh);
+    this.#toIndex(added.filter(({ mail }) => !mail.known).map(({ uid }) => this.table.indexOf(uid)));
   }
 
-  #toParse(i: number): MailToParse {
-    const { uids, bits, modSeqs, paths } = this.table;
-    return { uid: uids[i]!, bits: bits[i]!, modSeq: modSeqs[i]!, path: join(this.maildir.path, paths[i]!) };
-  }
-
-  #parsed(mails: readonly ParsedMail[]): void {
-    const again: MailToParse[] = [];
-    for (const { uid, content, size, dateMs } of mails) {
-      const i = this.table.indexOf(uid);
-      if (i < 0) continue;
-      if (content === undefined) {
-        again.push(this.#toParse(i));
-        continue;
-      }
-      this.table.contents[i] = content;
-      this.table.sizes[i] = size;
-      this.table.dates[i] = dateMs;
-    }
-    for (const go of this.#parsedWaiters.splice(0)) go();
-    if (again.length === 0) return;
-    // Their names have changed since we asked: look where they are now, if they are.
-    this.turn(async () => {
-      await this.look();
-      const left = again.map(({ uid }) => this.table.indexOf(uid)).filter((i) => i >= 0);
-      this.deps.index.parse(
-        this.key,
-        left.map((i) => this.#toParse(i)),
-      );
-    }).catch((error) => this.#failed(error));
+  #toIndex(indexes: readonly number[]): void {
+    if (indexes.length === 0) return;
+    const { uids, bits, modSeqs } = this.table;
+    this.deps.index.add(
+      this.key,
+      Uint32Array.from(indexes, (i) => uids[i]!),
+      Uint32Array.from(indexes, (i) => bits[i]!),
+      Float64Array.from(indexes, (i) => modSeqs[i]!),
+    );
+    this.#parsing.added(uids[indexes[0]!]!, indexes.length);
   }
 
   #nextModSeq(): number {

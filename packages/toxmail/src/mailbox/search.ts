@@ -1,4 +1,5 @@
 import type { FolderState } from './folder-state.ts';
+import { lowerBound } from './parsing.ts';
 import type { SearchKey } from './types.ts';
 
 /** Keys nest as the client writes them. */
@@ -142,16 +143,4 @@ class Search {
     }
     return marks;
   }
-}
-
-/** Position of the first UID that is not below. */
-export function lowerBound(uids: Uint32Array, uid: number): number {
-  let low = 0;
-  let high = uids.length;
-  while (low < high) {
-    const mid = (low + high) >>> 1;
-    if (uids[mid]! < uid) low = mid + 1;
-    else high = mid;
-  }
-  return low;
 }

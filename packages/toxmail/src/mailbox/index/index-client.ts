@@ -20,6 +20,9 @@ type Question = Extract<ToThread, { id: number }>;
 type WithoutIndex<T> = T extends unknown ? Omit<T, 'index'> : never;
 type WithoutIds<T> = T extends unknown ? Omit<T, 'id' | 'index'> : never;
 
+/** The thread makes short-lived strings by the million: with a small space for them its memory stays small. */
+const YOUNG_MB = 8;
+
 /** The indexes of all accounts: one thread works for them. It starts with the first index that is used. */
 export class IndexThread {
   readonly #log: Logger;
@@ -62,7 +65,9 @@ export class IndexThread {
 
   #start(): Worker {
     if (this.#worker) return this.#worker;
-    const worker = new Worker(new URL('./index-thread.ts', import.meta.url));
+    const worker = new Worker(new URL('./index-thread.ts', import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
     worker.unref();
     worker.on('message', (message: FromThread) => this.#hear(message));
     worker.on('error', (error) => {
@@ -108,12 +113,12 @@ class IndexClient implements MailIndex {
     return (await this.#ask({ do: 'load', folder })) as IndexedMails;
   }
 
-  parse(folder: FolderKey, mails: readonly MailToParse[]): void {
-    if (mails.length > 0) this.#tell({ do: 'parse', folder, mails });
+  add(folder: FolderKey, uids: Uint32Array, bits: Uint32Array, modSeqs: Float64Array): void {
+    this.#tell({ do: 'add', folder, uids, bits, modSeqs });
   }
 
-  hurry(folder: FolderKey, uids: readonly number[]): void {
-    this.#tell({ do: 'hurry', folder, uids });
+  parse(folder: FolderKey, mails: readonly MailToParse[], hurry: boolean): void {
+    this.#tell({ do: 'parse', folder, mails, hurry });
   }
 
   known(folder: FolderKey, mails: readonly KnownMail[]): void {

@@ -1,12 +1,13 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { OWN_FIELDS, type ParsedContent } from '../mime/parse-mail.ts';
 import type { UidRange } from '../types.ts';
-import type { FolderKey, IndexedMails, KnownMail, MailToParse } from './mail-index.ts';
+import type { FolderKey, IndexedMails, KnownMail } from './mail-index.ts';
 
 /** Removals that are remembered for each folder, for QRESYNC. BOUNDED: the oldest go, and clients that ask are told all. */
 const EXPUNGED_MAX = 20_000;
-/** Contents whose last mail has gone are removed in pieces. */
+/** Contents whose last mail has gone are removed in pieces, and not at once: most were moved to another folder. */
 const ORPHANS_AT_ONCE = 100;
+const ORPHANS_AFTER_MS = 600_000;
 /** Mails whose text goes into the search index at once: some 30 ms. */
 const GRAMS_AT_ONCE = 150;
 
@@ -96,15 +97,15 @@ export class IndexStore {
   }
 
   /** Rows of mails that are still to be parsed. */
-  add(key: FolderKey, mails: readonly MailToParse[]): void {
+  add(key: FolderKey, uids: Uint32Array, bits: Uint32Array, modSeqs: Float64Array): void {
     const folder = this.folder(key);
     const insert = this.prepare(
       'INSERT OR IGNORE INTO messages (folder, uid, content, bits, mod_seq) VALUES (?, ?, 0, ?, ?)',
     );
     let highest = 0;
-    for (const { uid, bits, modSeq } of mails) {
-      insert.run(folder, uid, bits, modSeq);
-      if (modSeq > highest) highest = modSeq;
+    for (let i = 0; i < uids.length; i++) {
+      insert.run(folder, uids[i]!, bits[i]!, modSeqs[i]!);
+      highest = Math.max(highest, modSeqs[i]!);
     }
     this.#passed(folder, highest);
   }
@@ -139,12 +140,13 @@ export class IndexStore {
   expunged(key: FolderKey, uids: Uint32Array, modSeq: number): void {
     const folder = this.folder(key);
     const orphan = this.prepare(
-      'INSERT OR IGNORE INTO orphans SELECT content FROM messages WHERE folder = ? AND uid = ? AND content > 0',
+      'INSERT OR REPLACE INTO orphans SELECT content, ? FROM messages WHERE folder = ? AND uid = ? AND content > 0',
     );
+    const now = Date.now();
     const remove = this.prepare('DELETE FROM messages WHERE folder = ? AND uid = ?');
     const note = this.prepare('INSERT OR IGNORE INTO expunged VALUES (?, ?, ?)');
     for (const uid of uids) {
-      orphan.run(folder, uid);
+      orphan.run(now, folder, uid);
       remove.run(folder, uid);
       note.run(folder, modSeq, uid);
     }
@@ -240,8 +242,8 @@ export class IndexStore {
   }
 
   #orphansStep(): boolean {
-    const ids = this.prepare('SELECT content FROM orphans LIMIT ?')
-      .all(ORPHANS_AT_ONCE)
+    const ids = this.prepare('SELECT content FROM orphans WHERE since < ? LIMIT ?')
+      .all(Date.now() - ORPHANS_AFTER_MS, ORPHANS_AT_ONCE)
       .map((row) => Number(row.content));
     if (ids.length === 0) return false;
     this.transaction(() => {

@@ -38,11 +38,11 @@ function perform(message: ToThread): Answer {
       return undefined;
     case 'load':
       return store.load(message.folder);
-    case 'parse':
-      indexer.parse(message.folder, message.mails);
+    case 'add':
+      store.transaction(() => store.add(message.folder, message.uids, message.bits, message.modSeqs));
       return undefined;
-    case 'hurry':
-      indexer.hurry(message.folder, message.uids);
+    case 'parse':
+      indexer.parse(message.folder, message.mails, message.hurry);
       return undefined;
     case 'known':
       store.transaction(() => store.known(message.folder, message.mails));

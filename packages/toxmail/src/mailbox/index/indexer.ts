@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { errorCode } from '../../base/files.ts';
 import { type ParsedContent, parseMail } from '../mime/parse-mail.ts';
 import type { IndexStore } from './index-store.ts';
@@ -6,16 +6,12 @@ import type { FolderKey, MailToParse, ParsedMail } from './mail-index.ts';
 
 /** A piece of work; then questions are answered. */
 const SLICE_MS = 30;
-/** Progress is told for folders with at least so many mails to read, at every tenth. */
-const TELL_ABOVE = 5_000;
 
 interface Waiting {
   readonly key: FolderKey;
-  /** By UID, in order. BOUNDED by the folder's mails. */
+  /** By UID. BOUNDED by what folders ask for ahead. */
   readonly mails: Map<number, MailToParse>;
   readonly hurried: Set<number>;
-  total: number;
-  told: number;
 }
 
 /** Reads mails into the index, those that somebody waits for first. */
@@ -36,20 +32,16 @@ export class Indexer {
     this.#log = log;
   }
 
-  parse(key: FolderKey, mails: readonly MailToParse[]): void {
-    this.#store.transaction(() => this.#store.add(key, mails));
+  parse(key: FolderKey, mails: readonly MailToParse[], hurry: boolean): void {
     let waiting = this.#folders.get(key.mailboxId);
     if (!waiting) {
-      waiting = { key, mails: new Map(), hurried: new Set(), total: 0, told: 0 };
+      waiting = { key, mails: new Map(), hurried: new Set() };
       this.#folders.set(key.mailboxId, waiting);
     }
-    for (const mail of mails) waiting.mails.set(mail.uid, mail);
-    waiting.total += mails.length;
-  }
-
-  hurry(key: FolderKey, uids: readonly number[]): void {
-    const waiting = this.#folders.get(key.mailboxId);
-    for (const uid of uids) if (waiting?.mails.has(uid)) waiting.hurried.add(uid);
+    for (const mail of mails) {
+      waiting.mails.set(mail.uid, mail);
+      if (hurry) waiting.hurried.add(mail.uid);
+    }
   }
 
   expunged(key: FolderKey, uids: Uint32Array): void {
@@ -88,7 +80,6 @@ export class Indexer {
       throw error;
     }
     if (mails.size === 0) this.#folders.delete(key.mailboxId);
-    this.#progress(waiting);
     this.#tell(key, parsed);
     return true;
   }
@@ -112,14 +103,6 @@ export class Indexer {
     waiting.mails.delete(uid);
     waiting.hurried.delete(uid);
   }
-
-  #progress(waiting: Waiting): void {
-    const done = waiting.total - waiting.mails.size;
-    const tenth = Math.floor((done * 10) / waiting.total);
-    if (waiting.total < TELL_ABOVE || tenth === waiting.told) return;
-    waiting.told = tenth;
-    this.#log('mailbox.indexing', { folder: waiting.key.mailboxId, done, of: waiting.total });
-  }
 }
 
 function first<T>(of: Iterable<T>): T | undefined {
@@ -133,7 +116,8 @@ export function readMail(path: string): { content: ParsedContent; mtimeMs: numbe
   try {
     fd = openSync(path, 'r');
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
+    // A link to nowhere is there and cannot be read.
+    if (errorCode(error) === 'ENOENT' && !lstatSync(path, { throwIfNoEntry: false })) return undefined;
     throw error;
   }
   try {

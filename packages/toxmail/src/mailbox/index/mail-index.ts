@@ -23,8 +23,6 @@ export interface MailToParse {
   readonly uid: number;
   /** Of the file, absolute. */
   readonly path: string;
-  readonly bits: FlagBits;
-  readonly modSeq: number;
 }
 
 /** Of a mail that was parsed. */
@@ -66,9 +64,10 @@ export interface IndexedContent {
  */
 export interface MailIndex {
   load(folder: FolderKey): Promise<IndexedMails>;
-  /** Reads and keeps them, those asked for by `hurry` first; `onParsed` tells. */
-  parse(folder: FolderKey, mails: readonly MailToParse[]): void;
-  hurry(folder: FolderKey, uids: readonly number[]): void;
+  /** Mails that are not parsed yet. */
+  add(folder: FolderKey, uids: Uint32Array, bits: Uint32Array, modSeqs: Float64Array): void;
+  /** Reads and keeps mails that were added, those in a hurry first; `onParsed` tells. */
+  parse(folder: FolderKey, mails: readonly MailToParse[], hurry: boolean): void;
   /** Mails that are the same as ones known, as after COPY. */
   known(folder: FolderKey, mails: readonly KnownMail[]): void;
   flags(folder: FolderKey, uids: Uint32Array, bits: Uint32Array, modSeq: number): void;

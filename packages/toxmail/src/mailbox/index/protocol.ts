@@ -7,8 +7,19 @@ export type ToThread = { readonly index: number } & (
   | { readonly do: 'open'; readonly path: string }
   | { readonly do: 'close'; readonly id: number }
   | { readonly do: 'load'; readonly id: number; readonly folder: FolderKey }
-  | { readonly do: 'parse'; readonly folder: FolderKey; readonly mails: readonly MailToParse[] }
-  | { readonly do: 'hurry'; readonly folder: FolderKey; readonly uids: readonly number[] }
+  | {
+      readonly do: 'add';
+      readonly folder: FolderKey;
+      readonly uids: Uint32Array;
+      readonly bits: Uint32Array;
+      readonly modSeqs: Float64Array;
+    }
+  | {
+      readonly do: 'parse';
+      readonly folder: FolderKey;
+      readonly mails: readonly MailToParse[];
+      readonly hurry: boolean;
+    }
   | { readonly do: 'known'; readonly folder: FolderKey; readonly mails: readonly KnownMail[] }
   | {
       readonly do: 'flags';

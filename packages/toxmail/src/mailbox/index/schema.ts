@@ -76,7 +76,8 @@ const SCHEMA = `
   CREATE TABLE grams_done (upto INTEGER NOT NULL) STRICT;
   INSERT INTO grams_done VALUES (0);
 
-  CREATE TABLE orphans (content INTEGER PRIMARY KEY) STRICT;
+  -- Contents whose last mail has gone, and when.
+  CREATE TABLE orphans (content INTEGER PRIMARY KEY, since INTEGER NOT NULL) STRICT;
 `;
 
 /**
