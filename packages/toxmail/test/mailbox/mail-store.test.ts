@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { checkedName, nameOf, placeOf } from '../../src/mailbox/folder-name.ts';
+import type { MaildirStore } from '../../src/mailbox/mail-store.ts';
+import { MailboxError } from '../../src/mailbox/types.ts';
+import { append, Box, inbox, listen, mail } from './harness.ts';
+
+const rejects = (work: Promise<unknown>, code: string): Promise<void> =>
+  assert.rejects(work, (error: unknown) => error instanceof MailboxError && error.code === code);
+
+async function names(store: MaildirStore): Promise<string[]> {
+  return (await store.folders()).map(({ name, noSelect }) => (noSelect ? `(${name})` : name));
+}
+
+test('Sent, Drafts, Trash, Junk and Archive are there from the start with their uses, once', async () => {
+  const box = await Box.make();
+  let store = await box.open();
+  const uses = (await store.folders()).map(({ name, specialUse }) => [name, specialUse]);
+  assert.deepEqual(uses, [
+    ['INBOX', undefined],
+    ['Archive', '\\Archive'],
+    ['Drafts', '\\Drafts'],
+    ['Junk', '\\Junk'],
+    ['Sent', '\\Sent'],
+    ['Trash', '\\Trash'],
+  ]);
+  await store.delete('Junk');
+  store = await box.restart();
+  assert.deepEqual(await names(store), ['INBOX', 'Archive', 'Drafts', 'Sent', 'Trash']);
+  const made = await store.create('Spam', '\\Junk');
+  assert.equal(made.specialUse, '\\Junk');
+  await rejects(store.create('More', '\\Sent'), 'cannot');
+});
+
+test('folders are made with the levels above, renamed with what is below, and keep UIDs and id', async () => {
+  const box = await Box.make();
+  let store = await box.open();
+  await store.create('Work/2026/März');
+  const folder = (await store.folder('Work/2026/März'))!;
+  await append(folder, mail('x'));
+  const { mailboxId, uidValidity } = folder;
+  const heard = listen(folder);
+  await store.rename('Work/2026', 'Old/last.year');
+  assert.equal(heard.changes.at(-1)?.kind, 'gone');
+  assert.deepEqual(
+    (await names(store)).filter((name) => /Work|Old/.test(name)),
+    ['Old', 'Old/last.year', 'Old/last.year/März', 'Work'],
+  );
+  store = await box.restart();
+  const again = (await store.folder('Old/last.year/März'))!;
+  assert.deepEqual([again.mailboxId, again.uidValidity, [...again.uids]], [mailboxId, uidValidity, [1]]);
+  assert.ok((await readdir(box.maildir)).includes('.Old.last&AC4-year.M&AOQ-rz'));
+  await rejects(store.rename('Old', 'Old/below'), 'cannot');
+  await rejects(store.rename('Old', 'Sent'), 'already-exists');
+  await rejects(store.rename('None', 'x'), 'nonexistent');
+});
+
+test('a deleted folder goes with its mails; what is below stays; made again it has another UIDVALIDITY', async () => {
+  const box = await Box.make();
+  const store = await box.open();
+  await store.create('a/b');
+  const folder = (await store.folder('a'))!;
+  await append(folder, mail('x'));
+  const { uidValidity, mailboxId } = folder;
+  await store.delete('a');
+  assert.deepEqual(
+    (await names(store)).filter((name) => name.includes('a/b') || name.includes('(a)')),
+    ['(a)', 'a/b'],
+  );
+  assert.equal(await store.folder('a'), undefined);
+  assert.deepEqual(await readdir(join(box.maildir, 'tmp')), []);
+  await store.create('a');
+  const again = (await store.folder('a'))!;
+  assert.equal(again.uids.length, 0);
+  assert.ok(again.uidValidity > uidValidity);
+  assert.notEqual(again.mailboxId, mailboxId);
+  await rejects(store.delete('INBOX'), 'cannot');
+});
+
+test('INBOX is the one inbox in any case; renamed, its mails go and it stays', async () => {
+  const box = await Box.make();
+  const store = await box.open();
+  assert.equal(await store.folder('inbox'), await store.folder('INBOX'));
+  const folder = await inbox(store);
+  await append(folder, mail('x'));
+  await store.rename('Inbox', 'Saved');
+  assert.equal(folder.uids.length, 0);
+  assert.equal((await store.folder('Saved'))!.uids.length, 1);
+});
+
+test('folders that other programs make are there', async () => {
+  const box = await Box.make();
+  const store = await box.open();
+  for (const sub of ['cur', 'new', 'tmp']) await mkdir(join(box.maildir, '.Lists.Tox', sub), { recursive: true });
+  assert.deepEqual(
+    (await names(store)).filter((name) => name.includes('Lists')),
+    ['(Lists)', 'Lists/Tox'],
+  );
+  assert.equal((await store.folder('Lists/Tox'))!.uids.length, 0);
+});
+
+test('subscriptions survive a restart, also to folders that are no more', async () => {
+  const box = await Box.make();
+  let store = await box.open();
+  await store.subscribe('Gone/ünd\ttab'.replace('\t', ' '), true);
+  await store.subscribe('Junk', false);
+  store = await box.restart();
+  assert.ok(store.subscriptions().includes('Gone/ünd tab'));
+  assert.ok(!store.subscriptions().includes('Junk'));
+});
+
+test('STATUS counts what is there', async () => {
+  const box = await Box.make();
+  const store = await box.open();
+  const folder = await inbox(store);
+  await append(folder, mail('x'), ['\\Seen', '\\Deleted']);
+  await append(folder, mail('y'));
+  const { messages, unseen, deleted, size, uidNext } = (await store.status('INBOX'))!;
+  assert.deepEqual(
+    { messages, unseen, deleted, size, uidNext },
+    { messages: 2, unseen: 1, deleted: 1, size: 2 * mail('x').length, uidNext: 3 },
+  );
+  assert.equal(await store.status('None'), undefined);
+});
+
+test('names of folders go to the disk and back; bad ones are refused', () => {
+  for (const name of ['INBOX', 'Sent', 'a/b.c/d', '日本語/&x', 'R&D', '~', 'ä.ö']) {
+    assert.equal(name === 'INBOX' ? 'INBOX' : nameOf(placeOf(name)), name);
+  }
+  assert.equal(nameOf('.Entwürfe'), 'Entwürfe');
+  assert.equal(nameOf('.&AMQ-.x'), 'Ä/x');
+  for (const place of ['x', '.', '..', '.a..b', '.a.\n']) assert.equal(nameOf(place), undefined, place);
+  for (const name of [
+    '',
+    '/',
+    'a//b',
+    'a/',
+    ' a',
+    'a\nb',
+    'a\0',
+    'x'.repeat(300),
+    'a/'.repeat(30),
+    '*',
+    '.',
+    '..',
+    '\ud800',
+  ])
+    assert.throws(() => checkedName(name), MailboxError, JSON.stringify(name));
+  assert.equal(checkedName('inbox/x'), 'INBOX/x');
+  assert.equal(checkedName('A\u0308'), 'Ä');
+});
