@@ -155,7 +155,7 @@ async function start(name: string, bootstrap: string): Promise<Daemon> {
   const flags =
     prof === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${prof}`, `--cpu-prof-name=${name}.cpuprofile`];
   const ports = ['--smtp-port', '0', '--pop3-port', '0', '--udp-port', '0'];
-  const made = spawn(process.execPath, [BIN, 'account', 'add', name, '--data', data, '--json']);
+  const made = spawn(process.execPath, [BIN, 'account', 'add', name, '--no-welcome', '--data', data, '--json']);
   let json = '';
   made.stdout.on('data', (chunk) => {
     json += chunk;

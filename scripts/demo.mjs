@@ -152,7 +152,7 @@ async function step(title, work) {
 /** A daemon with one account. */
 async function person(name, node) {
   const data = join(folder, name);
-  const { password, address } = await toxmail({ data }, ['account', 'add', name]);
+  const { password, address } = await toxmail({ data }, ['account', 'add', name, '--no-welcome']);
   await launch([
     ...['run', '--data', data, '--smtp-port', '0', '--pop3-port', '0', '--udp-port', '0'],
     ...['--bootstrap', node, '--no-lan', '--log-level', 'warn'],

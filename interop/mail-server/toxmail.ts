@@ -27,7 +27,7 @@ export class Toxmail {
     const toxmail = new Toxmail(scope, data, bootstrap, await freePort());
     mkdirSync(data, { recursive: true });
     for (const name of accounts) {
-      const { password, address } = await json(data, 'account', 'add', name);
+      const { password, address } = await json(data, 'account', 'add', name, '--no-welcome');
       toxmail.passwords.set(name, password);
       toxmail.addresses.set(name, address);
     }

@@ -88,7 +88,7 @@ export class MailDaemon implements AsyncDisposable {
 
   static async start(host: Host, name: string, bootstrap: readonly string[], ...options: string[]) {
     const folder = await TemporaryFolder.create();
-    const { address, password } = await json(folder.path, 'account', 'add', name);
+    const { address, password } = await json(folder.path, 'account', 'add', name, '--no-welcome');
     const ports = ['--smtp-port', String(SMTP_PORT), '--pop3-port', String(POP3_PORT)];
     const entries = (bootstrap.length > 0 ? bootstrap : ['none']).flatMap((line) => ['--bootstrap', line]);
     const { program } = await Program.start(host, folder, 'run', ...ports, ...entries, ...options);

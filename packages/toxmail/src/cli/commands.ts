@@ -29,7 +29,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     help: 'run the daemon in the foreground (also without "run")',
   },
   { name: 'status', positionals: [], options: ['wait'], kind: 'control', help: 'what runs where' },
-  { name: 'account add', positionals: ['name'], options: ['password'], kind: 'control', help: 'make an account' },
+  {
+    name: 'account add',
+    positionals: ['name'],
+    options: ['password', 'no-welcome'],
+    kind: 'control',
+    help: 'make an account',
+  },
   { name: 'account list', positionals: [], options: [], kind: 'control', help: 'list accounts' },
   {
     name: 'account password',
@@ -126,6 +132,7 @@ export const OPTIONS: readonly OptionHelp[] = [
   { name: 'account', value: 'NAME', help: 'which account, if there are several' },
   { name: 'password', value: 'P', help: 'instead of a generated one' },
   { name: 'email', value: 'E', help: 'an e-mail address of the contact (repeatable)', multiple: true },
+  { name: 'no-welcome', help: 'no welcome mail in the new inbox' },
   { name: 'for', value: 'PROGRAM', help: 'thunderbird, apple, k9 or outlook' },
   { name: 'install', help: "write Thunderbird's file with the settings beside the program" },
   { name: 'wait', value: 'S', help: 'wait up to S seconds for the daemon and its connection to Tox' },

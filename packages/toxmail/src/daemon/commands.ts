@@ -97,6 +97,7 @@ export class Commands {
 
   async addAccount(args: Args): Promise<unknown> {
     const made = await this.#folder.addAccount(text(args, 'name'), optionalText(args, 'password'));
+    if (args['no-welcome'] === true) this.#folder.accounts.setWelcomed(made.account.name);
     await this.#running?.startAccount(made.account.name);
     return { ...identity(made.account), password: made.password };
   }

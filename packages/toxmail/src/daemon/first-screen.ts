@@ -1,8 +1,7 @@
-import { isIP } from 'node:net';
 import { isLoopback } from '../base/addresses.ts';
 import { addressForms } from '../contacts/address.ts';
 import type { Account } from '../store/accounts.ts';
-import { mailSettings } from '../web/mail-settings.ts';
+import { mailSettings, pageAddress } from '../web/mail-settings.ts';
 import { type Config, dataFolder } from './config.ts';
 
 export interface ScreenFacts {
@@ -66,8 +65,7 @@ function serverLines({ listeners, mailHost }: ScreenFacts, user: string): string
 }
 
 function pageLine({ listeners, mailHost }: ScreenFacts): string[] {
-  const host = isIP(mailHost) === 6 ? `[${mailHost}]` : mailHost;
-  return listeners.web ? [`    The same as a page: http://${host}:${listeners.web.port}/`] : [];
+  return listeners.web ? [`    The same as a page: ${pageAddress(mailHost, listeners.web.port)}`] : [];
 }
 
 /** What a command needs to find this folder; a path with blanks is one word to any shell. */

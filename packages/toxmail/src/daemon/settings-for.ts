@@ -3,7 +3,14 @@ import { isLoopback } from '../base/addresses.ts';
 import { UserError } from '../base/user-error.ts';
 import type { AuthorityFacts } from '../tls/authority.ts';
 import { autoconfig, TYPED_ADDRESS } from '../web/autoconfig.ts';
-import { dnsRecords, type Listeners, MAIL_DOMAINS, type MailSettings, mailSettings } from '../web/mail-settings.ts';
+import {
+  dnsRecords,
+  type Listeners,
+  MAIL_DOMAINS,
+  type MailSettings,
+  mailSettings,
+  pageAddress,
+} from '../web/mail-settings.ts';
 
 /** What `toxmail mail-settings` tells; the keys are an interface. */
 export interface SettingsResult extends MailSettings {
@@ -63,7 +70,7 @@ export function settingsFor(
 ): SettingsResult {
   const local = isLoopback(host);
   const settings = mailSettings(account, listeners, host, local);
-  const web = `http://${isIP(host) === 6 ? `[${host}]` : host}:${listeners.web?.port ?? 0}/`;
+  const web = pageAddress(host, listeners.web?.port ?? 0);
   const describe = program === undefined ? undefined : PROGRAMS[program];
   if (program !== undefined && !(describe && Object.hasOwn(PROGRAMS, program)))
     throw new UserError(`for: there are steps for ${Object.keys(PROGRAMS).join(', ')}.`);

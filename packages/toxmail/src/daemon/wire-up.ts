@@ -16,6 +16,7 @@ import { type AuthorityFacts, authorityFacts } from '../tls/authority.ts';
 import { machineNames } from '../tls/names.ts';
 import { TlsProvider } from '../tls/provider.ts';
 import { CreditPool } from '../transfer/credit.ts';
+import { pageAddress } from '../web/mail-settings.ts';
 import { WebServer } from '../web/server.ts';
 import { AccountServices } from './account-services.ts';
 import { Commands, type RunningParts, type ToxState } from './commands.ts';
@@ -26,6 +27,7 @@ import { reachableHost } from './own-address.ts';
 import { SentCopies } from './sent-copies.ts';
 import type { ToxFactory } from './tox-peer.ts';
 import { UdpPorts } from './udp-ports.ts';
+import { welcome } from './welcome.ts';
 
 export interface Daemon {
   readonly commands: Commands;
@@ -182,12 +184,22 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
     };
     const listeners = { ...mailListeners, web: await port('web', config.webPort, (at) => web.listen(at)) };
 
+    const page = pageAddress(mailHost(config), listeners.web.port);
+    const greet = async (name: string): Promise<void> => {
+      const [account, maildir] = [folder.accounts.get(name), services.get(name)?.maildir];
+      if (account && maildir) await welcome(account, maildir, folder.accounts, scheduler, page);
+    };
+    for (const name of services.keys()) await greet(name);
+
     const running: RunningParts = {
       listeners,
       toxState: (account) => toxState(services.get(account)),
       hasNetwork: () => tox.hasNetwork(),
       isOnline: (account, publicKey) => services.get(account)?.node.isOnline(publicKey) ?? false,
-      startAccount,
+      async startAccount(name) {
+        await startAccount(name);
+        await greet(name);
+      },
       stopAccount: removeAccount,
       befriend: (contact) => services.get(contact.account)?.node.befriend(contact),
       unfriend: (account, publicKey) => services.get(account)?.node.unfriend(publicKey),

@@ -8,6 +8,8 @@ export interface Account {
   readonly passwordHash: string;
   /** 76 upper-case hex, once the account's node exists. */
   readonly toxId: string | undefined;
+  /** It has had the mail that greets a new account, or wants none. */
+  readonly welcomed: boolean;
   /** Copies of what it sends are stored: its programs keep none. */
   readonly saveSent: boolean;
   /** Milliseconds since 1970. */
@@ -36,7 +38,7 @@ export class Accounts {
       throw new UserError(`"${name}" cannot be an account name: it reads as a Tox ID or public key.`);
     }
     if (this.get(name)) throw new UserError(`There is an account "${name}" already.`);
-    const sql = 'INSERT INTO accounts (name, password_hash, created_at) VALUES (?, ?, ?)';
+    const sql = 'INSERT INTO accounts (name, password_hash, created_at, welcomed) VALUES (?, ?, ?, 0)';
     this.#db.prepare(sql).run(name, passwordHash, this.#clock.unixMs());
     return this.get(name)!;
   }
@@ -77,6 +79,10 @@ export class Accounts {
     this.#change('UPDATE accounts SET password_hash = ? WHERE name = ?', passwordHash, name);
   }
 
+  setWelcomed(name: string): void {
+    this.#change('UPDATE accounts SET welcomed = 1 WHERE name = ?', name);
+  }
+
   setSaveSent(name: string, on: boolean): void {
     this.#change('UPDATE accounts SET save_sent = ? WHERE name = ?', on ? '1' : '0', name);
   }
@@ -103,6 +109,7 @@ function account(row: Record<string, unknown>): Account {
     name: String(row.name),
     passwordHash: String(row.password_hash),
     toxId: row.tox_id === null ? undefined : String(row.tox_id),
+    welcomed: Number(row.welcomed) === 1,
     saveSent: Number(row.save_sent) === 1,
     createdAt: Number(row.created_at),
   };

@@ -106,4 +106,7 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE accounts ADD COLUMN save_sent INTEGER NOT NULL DEFAULT 0; -- 1: copies of sent mail are stored
   `,
+  `
+  ALTER TABLE accounts ADD COLUMN welcomed INTEGER NOT NULL DEFAULT 1; -- 0: is yet to get the welcome mail
+  `,
 ];

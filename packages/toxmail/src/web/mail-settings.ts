@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /** What a mail program has to be told, in one form for all the ways to tell it. */
 export interface MailSettings {
   /** The address to type. Programs refuse domains without a dot, hence `tox.alt`. */
@@ -51,4 +53,9 @@ export function dnsRecords(listeners: Listeners, host: string): string[] {
     const port = listeners[name]?.port;
     return port === undefined ? [] : [`${service}._tcp  SRV  ${index * 10} 1 ${port} ${host}.`];
   });
+}
+
+/** Of the web server's first page. */
+export function pageAddress(host: string, port: number): string {
+  return `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}/`;
 }

@@ -131,7 +131,7 @@ export async function isDelivered(of: Person): Promise<boolean> {
 /** An account in a data folder of its own, and the daemon on it. */
 export async function person(t: Scope, folder: string, name: string, bootstrap: string): Promise<Person> {
   const data = join(folder, name);
-  const { password, address } = await json(data, 'account', 'add', name);
+  const { password, address } = await json(data, 'account', 'add', name, '--no-welcome');
   const someone = { name, data, password, address };
   return { ...someone, ...(await run(t, data, bootstrap)) };
 }

@@ -130,7 +130,7 @@ test('a daemon that was killed leaves no obstacle for the next', async (t) => {
 test('mail between two accounts of one daemon arrives without any network', async (t) => {
   const folder = scratch(t);
   const me = await person(t, folder, 'me', `127.0.0.1:9:${'AB'.repeat(32)}`);
-  const { password } = await json(me.data, 'account', 'add', 'you');
+  const { password } = await json(me.data, 'account', 'add', 'you', '--no-welcome');
   const picture = randomBytes(1_000);
   await send(me, 'you@tox', 'next door', picture);
   const [mail] = await until('the mail', async () => {
