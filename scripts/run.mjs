@@ -28,6 +28,7 @@ const tasks = {
     ['--test', '--test-concurrency=1', ...(args.length > 0 ? args : testFiles('interop', '.test.ts'))],
   ],
   netlab: (args) => [[join(root, 'interop/netlab/main.ts'), ...args]],
+  sim: (args) => [['--expose-gc', '--test', ...(args.length > 0 ? args : testFiles('packages', '.sim.ts'))]],
   format: () => [[bin('@biomejs/biome/bin/biome'), 'check', '--write', '.']],
   fuzz: (args) => [
     [

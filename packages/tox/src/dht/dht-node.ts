@@ -110,6 +110,8 @@ export class DhtNode {
   readonly #mentions = new Budget(MENTION_RATE);
   readonly #favours = new SourceLimiter(FAVOURS_EACH, FAVOURS_ALL, SOURCES);
   #wasConnected = false;
+  /** Counted anew when a node sees us elsewhere than before. */
+  #ownAddress: OwnAddress | undefined;
 
   constructor(
     env: Env,
@@ -181,7 +183,9 @@ export class DhtNode {
   }
 
   wake(now: Mono): void {
-    for (const node of this.#bootstrapper.due(now)) this.#exchange.ask(now, node.publicKey, node.endpoint, this.#own);
+    const live = (node: NodeInfo) => this.#table.get(keyId(node.publicKey))?.liveAt(now, node.endpoint) === true;
+    for (const node of this.#bootstrapper.due(now, live))
+      this.#exchange.ask(now, node.publicKey, node.endpoint, this.#own);
     for (const node of this.#toPing.due(now)) this.#exchange.ask(now, node.publicKey, node.endpoint, undefined);
     this.#upkeep.wake(now);
     this.#puncher.wake(now);
@@ -278,7 +282,8 @@ export class DhtNode {
 
   /** Where others see us. */
   ownAddress(): OwnAddress {
-    return ownAddress(this.#table.peers());
+    this.#ownAddress ??= ownAddress(this.#table.peers());
+    return this.#ownAddress;
   }
 
   // Kinds 00, 01, 02, 04
@@ -364,7 +369,7 @@ export class DhtNode {
     this.#upkeep.heard();
     const id = keyId(pending.publicKey);
     this.#asked.delete(id + pending.endpoint);
-    this.#bootstrapper.answered(pending.publicKey);
+    this.#bootstrapper.answered(now, pending.publicKey);
     this.#hooks.onNode(now, { publicKey: pending.publicKey, endpoint: pending.endpoint });
     if (this.#table.wanted(id)) this.#hooks.onFound(now, pending.publicKey, pending.endpoint);
     return peer;
@@ -374,6 +379,7 @@ export class DhtNode {
   #mentioned(now: Mono, node: NodeInfo, by: Peer | undefined, target: PublicKey): void {
     if (sameBytes(node.publicKey, this.#own)) {
       if (by) {
+        if (by.seesUs !== node.endpoint) this.#ownAddress = undefined;
         by.seesUs = node.endpoint;
         by.seesUsAt = now;
       }

@@ -15,6 +15,11 @@ export function compareDistance(target: PublicKey, a: PublicKey, b: PublicKey): 
   return 0;
 }
 
+/** The first 32 bits of a key: `(prefix(a) ^ prefix(b)) >>> 0` orders most distances at once. */
+export function keyPrefix(key: PublicKey): number {
+  return ((key[0]! << 24) | (key[1]! << 16) | (key[2]! << 8) | key[3]!) >>> 0;
+}
+
 /** Index of the first bit in which the keys differ, at most `BUCKETS - 1`. */
 export function bucketIndex(own: PublicKey, key: PublicKey): number {
   for (let i = 0; i < BUCKETS / 8; i++) {

@@ -1,6 +1,7 @@
 import type { Mono } from '../core/env.ts';
 import { type KeyId, keyId, type PublicKey } from '../crypto/keys.ts';
 import { type Endpoint, isIp6, isLan } from '../wire/endpoint.ts';
+import { keyPrefix } from './distance.ts';
 
 /** spec: `BAD_NODE_TIMEOUT`: a node silent for so long is not told to others and may be replaced; ms. */
 export const BAD_AFTER = 122_000;
@@ -19,6 +20,8 @@ export interface Address {
 export class Peer {
   readonly publicKey: PublicKey;
   readonly id: KeyId;
+  /** See `keyPrefix`. */
+  readonly prefix: number;
   ip4: Address | undefined;
   ip6: Address | undefined;
   /** How many lists hold it; with none it is forgotten. */
@@ -33,6 +36,7 @@ export class Peer {
   constructor(publicKey: PublicKey) {
     this.publicKey = publicKey;
     this.id = keyId(publicKey);
+    this.prefix = keyPrefix(publicKey);
   }
 
   /**

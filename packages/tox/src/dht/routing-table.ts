@@ -3,7 +3,7 @@ import { type KeyId, keyId, type PublicKey, sameBytes } from '../crypto/keys.ts'
 import { type Endpoint, isIp6, isLan } from '../wire/endpoint.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
 import { CloseList } from './close-list.ts';
-import { compareDistance } from './distance.ts';
+import { compareDistance, keyPrefix } from './distance.ts';
 import { Peer } from './peer.ts';
 import { type SearchEntry, SearchList } from './search-list.ts';
 
@@ -118,12 +118,17 @@ export class RoutingTable {
   closest(now: Mono, target: PublicKey, count: number, asker: Endpoint | undefined): NodeInfo[] {
     const lanAllowed = asker === undefined || isLan(asker);
     const preferIp6 = asker === undefined ? undefined : isIp6(asker);
+    const prefix = keyPrefix(target);
+    const nearer = (a: Peer, b: Peer): boolean => {
+      const difference = ((a.prefix ^ prefix) >>> 0) - ((b.prefix ^ prefix) >>> 0);
+      return (difference || compareDistance(target, a.publicKey, b.publicKey)) < 0;
+    };
     const best: Peer[] = [];
     for (const peer of this.#byKey.values()) {
-      if (best.length >= count && compareDistance(target, peer.publicKey, best[count - 1]!.publicKey) >= 0) continue;
+      if (best.length >= count && !nearer(peer, best[count - 1]!)) continue;
       if (peer.liveAddress(now, preferIp6, lanAllowed) === undefined) continue;
       let at = Math.min(best.length, count - 1);
-      while (at > 0 && compareDistance(target, peer.publicKey, best[at - 1]!.publicKey) < 0) {
+      while (at > 0 && nearer(peer, best[at - 1]!)) {
         best[at] = best[at - 1]!;
         at--;
       }

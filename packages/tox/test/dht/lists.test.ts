@@ -214,6 +214,7 @@ test('askers are pinged at once up to 32 per 2 s; then the nearest 32 wait', () 
 
 test('bootstrapping asks in rounds of eight that grow apart, until one of the nodes answers', () => {
   const b = new Bootstrapper(testEnv(1));
+  const nobody = () => false;
   const nodes = Array.from({ length: 20 }, (_, i) => ({ publicKey: key(i + 1), endpoint: ip('198.51.100.1', i + 1) }));
   assert.equal(nodes.filter((node) => b.add(0, node)).length, 8);
   const asked = new Set<number>();
@@ -223,16 +224,24 @@ test('bootstrapping asks in rounds of eight that grow apart, until one of the no
     const at = b.nextWake()!;
     pauses.push(at - now);
     now = at;
-    for (const node of b.due(now)) asked.add(node.publicKey[0]!);
+    for (const node of b.due(now, nobody)) asked.add(node.publicKey[0]!);
   }
   assert.equal(asked.size, 20);
   assert.equal(pauses[0], 500);
   const last = pauses.slice(-10);
   assert.ok(last.every((pause) => pause >= 10_000 && pause <= 12_500) && new Set(last).size > 1, `${last}`);
-  b.answered(key(99));
-  assert.ok(b.nextWake() !== undefined);
-  b.answered(key(3));
-  assert.equal(b.nextWake(), undefined);
+  b.answered(now, key(99));
+  assert.ok(b.nextWake()! - now < 13_000, 'a stranger is no way in');
+  b.answered(now, key(3));
+  for (let i = 0; i < 20; i++) {
+    const at = b.nextWake()!;
+    assert.ok(at - now >= 60_000 && at - now <= 75_000);
+    now = at;
+    assert.equal(b.due(now, nobody).length, 1, 'one a minute, so that parts of the network find together again');
+  }
+  now = b.nextWake()!;
+  const [only] = b.due(now, (node) => node.publicKey[0] !== 7);
+  assert.equal(only?.publicKey[0], 7, 'one that is not among those we know to live');
   b.restart(now);
-  assert.equal(b.due(now).length > 0, true);
+  assert.ok(b.due(now, nobody).length > 1, 'all are lost: as in the beginning');
 });

@@ -73,11 +73,22 @@ export class Network {
 
   /** A crash, and a new start from the profile, at another port; `forgetful`: from one that says not where friends were. */
   restart(person: Person, forgetful = false): void {
-    let save = person.tox.save(this.world.now);
+    let save = this.leave(person);
     if (forgetful) save = writeToxSave({ ...readToxSave(save), friendNodes: [] });
+    this.comeBack(person, save);
+  }
+
+  /** Vanishes without a word; what is left is the profile. */
+  leave(person: Person): Uint8Array {
+    const save = person.tox.save(this.world.now);
     this.world.remove(person.at);
     this.#byEndpoint.delete(person.at);
     person.online.clear();
+    return save;
+  }
+
+  /** Starts again from the profile, elsewhere. */
+  comeBack(person: Person, save: Uint8Array): void {
     person.at = this.#address(person.index + this.people.length * ++this.#starts);
     person.tox = this.#start(save);
     this.#join(person);
