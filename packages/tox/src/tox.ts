@@ -19,7 +19,6 @@ import { RelayConnections } from './relay/connections.ts';
 import { openThroughProxy, type StreamProxy } from './relay/proxy.ts';
 import type { RelayAddress, RelayInfo } from './relay/relay-link.ts';
 import { type RelayLimits, RelayServer, type RelayStats } from './relay/server.ts';
-import { relayChannel } from './session/channel.ts';
 import { NetCrypto } from './session/net-crypto.ts';
 import { readToxSave, type ToxSave, writeToxSave } from './state/tox-save.ts';
 import { type Endpoint, endpoint, endpointAddress, isInternal, parseEndpoint } from './wire/endpoint.ts';
@@ -130,7 +129,7 @@ export class Tox implements Machine<ToxEvent> {
       env,
       { dhtKeys, open: (to, handler) => this.#open(to, handler) },
       {
-        onPacket: (at, peer, data) => this.#sessions.handle(at, relayChannel(peer), data),
+        onPacket: (at, peer, data) => this.#sessions.handleRelayed(at, peer, data),
         onWay: (at, dhtKey) => this.#friends.onRelayWay(at, dhtKey),
         onOnionResponse: (at, relay, data) => this.#onion.handleFrom(at, firstHop(relay), data),
         onRelays: (at) => this.#relaysChanged(at),

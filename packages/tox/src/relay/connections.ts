@@ -11,8 +11,11 @@ import { type RelayInfo, RelayLink, type RelayLinkDeps, type RelayLinkHooks } fr
 
 /** What the relays bring. Called synchronously; `data` is a view, valid during the call. */
 export interface RelayHooks {
-  /** A packet of a session, or of the way to one, from the node with this DHT key. */
-  onPacket(now: Mono, peer: KeyId, data: Uint8Array): void;
+  /**
+   * A packet of a session, or of the way to one, from the node with this DHT key. True if it is proven
+   * to be of the peer: then the route that it took is the one to use.
+   */
+  onPacket(now: Mono, peer: KeyId, data: Uint8Array): boolean;
   /** The way to a peer has changed: routes came up or went down, or a relay through which it may be reached. */
   onWay(now: Mono, peer: PublicKey): void;
   /** An answer to an onion request that this relay carried. */
@@ -47,8 +50,10 @@ const MAX_STRANGERS = 256;
 interface Route {
   /** Undefined until the relay has given it. */
   id: number | undefined;
-  /** The peer asked for the route as well. */
+  /** The peer asked for the route as well, says the relay. */
   online: boolean;
+  /** Serial number of the last packet that was proven to be of the peer; 0: none of late. */
+  proven: number;
 }
 
 interface Peer {
@@ -64,8 +69,9 @@ interface Peer {
 
 /**
  * All relays of one node (spec: TCP connections): keeps three of our own choice, and up to three for
- * each peer that is not reached otherwise, shared among them; asks for routes; sends over the first
- * that is up, and out of band while there is none.
+ * each peer that is not reached otherwise, shared among them; asks for routes; sends over the one on
+ * which the peer was heard last, over all while none has shown that it works, and out of band while
+ * there is none.
  * BOUNDED: 32 relays of our own, 6 named by each peer that the owner adds, 64 connections. Of our own
  * the one goes first that failed most often.
  */
@@ -83,6 +89,8 @@ export class RelayConnections {
   readonly #strangers = new BoundedMap<KeyId, RelayLink>(MAX_STRANGERS);
   readonly #strangerLimit = new SourceLimiter(STRANGERS_EACH, STRANGERS_ALL, MAX_CONNECTIONS);
   #online = 0;
+  #packets = 0;
+  #turn = 0;
   /** When `#review` is due. */
   #reviewAt: Mono | undefined;
   #reviewing = false;
@@ -169,27 +177,30 @@ export class RelayConnections {
     return undefined;
   }
 
-  /** Whether a route to the peer takes a full packet now. */
+  /** Whether the route to use takes a full packet now. */
   ready(id: KeyId): boolean {
     const peer = this.#peers.get(id);
-    if (peer) for (const [link, route] of peer.routes) if (route.online && link.writable) return true;
-    return false;
+    const link = peer && (provenLink(peer) ?? this.#anyLink(peer));
+    return link?.writable ?? false;
   }
 
-  /** Over the first route with room; without any, out of band to wherever the peer may be, if it is at most 1024 bytes. */
+  /** False: no way, or no room. Without a route only packets up to 1024 bytes can be sent. */
   send(id: KeyId, data: Uint8Array): boolean {
     const peer = this.#peers.get(id);
     if (!peer) return data.length <= MAX_OOB_SIZE && this.#answerStranger(id, data);
-    let full = false;
-    for (const [link, route] of peer.routes) {
-      if (!route.online) continue;
-      if (link.sendData(route.id!, data)) return true;
-      full = true;
-    }
-    if (full || data.length > MAX_OOB_SIZE) return false;
+    const link = provenLink(peer) ?? (data.length > MAX_OOB_SIZE ? this.#anyLink(peer) : undefined);
+    if (link) return link.sendData(peer.routes.get(link)!.id!, data);
+    if (data.length > MAX_OOB_SIZE) return false;
     let sent = false;
-    for (const link of peer.routes.keys()) if (link.sendOob(peer.key, data)) sent = true;
+    for (const [each, route] of peer.routes) {
+      if (route.online ? each.sendData(route.id!, data) : each.sendOob(peer.key, data)) sent = true;
+    }
     return sent;
+  }
+
+  /** The peer is not heard any more: the route in use may be a relay's lie. */
+  doubt(id: KeyId): void {
+    for (const route of this.#peers.get(id)?.routes.values() ?? []) route.proven = 0;
   }
 
   networkChanged(now: Mono): void {
@@ -276,11 +287,14 @@ export class RelayConnections {
         const route = peer?.routes.get(link);
         if (!peer || !route || route.online === online) return;
         route.online = online;
+        route.proven = 0;
         this.#hooks.onWay(now, peer.key);
       },
       onData: (now, link, id, data) => {
         const peer = this.#peers.get(link.routes.get(id) ?? ('' as KeyId));
-        if (peer) this.#hooks.onPacket(now, peer.id, data);
+        if (!peer || !this.#hooks.onPacket(now, peer.id, data)) return;
+        const route = peer.routes.get(link);
+        if (route?.online) route.proven = ++this.#packets;
       },
       onOob: (now, link, from, data) => this.#onOob(now, link, from, data),
       onOnionResponse: (now, link, data) => this.#hooks.onOnionResponse(now, link, data),
@@ -342,7 +356,16 @@ export class RelayConnections {
 
   /** Asks for a route, once. */
   #ask(peer: Peer, link: RelayLink): void {
-    if (!peer.routes.has(link) && link.requestRoute(peer.key)) peer.routes.set(link, { id: undefined, online: false });
+    if (!peer.routes.has(link) && link.requestRoute(peer.key)) {
+      peer.routes.set(link, { id: undefined, online: false, proven: 0 });
+    }
+  }
+
+  /** One of the routes that are up; the next time another one. */
+  #anyLink(peer: Peer): RelayLink | undefined {
+    const links: RelayLink[] = [];
+    for (const [link, route] of peer.routes) if (route.online) links.push(link);
+    return links[this.#turn++ % links.length];
   }
 
   /** Relays online at which the peer may be. */
@@ -435,6 +458,18 @@ export class RelayConnections {
   #reviewBy(at: Mono): void {
     this.#reviewAt = earlier(this.#reviewAt, at);
   }
+}
+
+/** The route on which the peer was heard last. */
+function provenLink(peer: Peer): RelayLink | undefined {
+  let best: RelayLink | undefined;
+  let proven = 0;
+  for (const [link, route] of peer.routes) {
+    if (route.proven <= proven) continue;
+    proven = route.proven;
+    best = link;
+  }
+  return best;
 }
 
 /** The three to use: those that are up, then those that are on their way, then those that failed least. */

@@ -38,6 +38,8 @@ export interface SessionRelays {
   wayTo(peer: KeyId): 'route' | 'oob' | 'none';
   /** Whether a full packet would be taken now. */
   ready(peer: KeyId): boolean;
+  /** The peer is silent, so what the relays say of it may be untrue. */
+  doubt(peer: KeyId): void;
   /** False: not sent, for want of a way or of room. `data` belongs to the callee. */
   send(peer: KeyId, data: Uint8Array): boolean;
 }

@@ -52,6 +52,8 @@ export interface ConnectionOwner {
   relayWay(channel: RelayChannel): 'route' | 'oob' | 'none';
   /** Whether the relays take a full packet now. */
   relayReady(channel: RelayChannel): boolean;
+  /** Nothing comes, whatever the relays say. */
+  relayDoubted(channel: RelayChannel): void;
   issueCookie(now: Mono, realKey: PublicKey, dhtKey: PublicKey): Uint8Array;
   /** Key of real x real and of DHT x DHT. Undefined for a low-order key. */
   realShared(realKey: PublicKey): SharedKey | undefined;
@@ -150,6 +152,7 @@ export class Connection implements PacketSink {
   #probeAt = Number.POSITIVE_INFINITY;
   #probedAt: Mono = Number.NEGATIVE_INFINITY;
   #relayHeardAt: Mono = Number.NEGATIVE_INFINITY;
+  #doubtAt = Number.POSITIVE_INFINITY;
   #way: 'route' | 'oob' | 'none' = 'none';
 
   /** `firstNumber` is 0 on the wire; tests begin elsewhere to see it wrap. */
@@ -328,6 +331,10 @@ export class Connection implements PacketSink {
       this.#sendRepeated(now);
     }
     if (now >= this.#directDeadAt) this.#loseTouch(now);
+    if (now >= this.#doubtAt) {
+      this.#doubtAt = Number.POSITIVE_INFINITY;
+      if (this.relay) this.#owner.relayDoubted(this.relay);
+    }
     if (now >= this.#requestAt) this.transmitRequest(now);
     if (now >= this.#probeAt) this.#probeDirect(now);
     const transmitter = this.#transmitter;
@@ -475,6 +482,7 @@ export class Connection implements PacketSink {
     this.heardAt = now;
     if (from !== this.direct) {
       this.#relayHeardAt = now;
+      this.#doubtAt = now + DIRECT_TIMEOUT;
       if (this.path === 'direct' && !this.#directLive) this.#choosePath(now);
       return;
     }
@@ -522,6 +530,7 @@ export class Connection implements PacketSink {
       this.#repeatAt,
       this.#requestAt,
       this.#directDeadAt,
+      this.#doubtAt,
       this.#probeAt,
       this.#transmitter?.nextWake() ?? Number.POSITIVE_INFINITY,
     );

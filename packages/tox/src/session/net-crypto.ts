@@ -33,6 +33,7 @@ import type { Endpoint } from '../wire/endpoint.ts';
 import {
   type Channel,
   isRelayed,
+  relayChannel,
   relayChannelTo,
   relayedPeer,
   type SessionRelays,
@@ -134,6 +135,14 @@ export class NetCrypto {
     this.#cookies = new CookieJar(env);
     this.#realShared = new SharedKeys(deps.realKeys.secretKey, REAL_SHARED_KEYS);
     this.#owner = this.#makeOwner();
+  }
+
+  /** A packet that relays brought from the node with this DHT key. True if it proved to be of its session. */
+  handleRelayed(now: Mono, peer: KeyId, data: Uint8Array): boolean {
+    const channel = relayChannel(peer);
+    if (data[0] === CRYPTO_DATA) return this.#handleData(now, channel, data);
+    this.handle(now, channel, data);
+    return false;
   }
 
   /** True if the kind of packet is ours: 18, 19, 1a, 1b. */
@@ -299,14 +308,14 @@ export class NetCrypto {
     if (wasEstablished) this.#hooks.onClosed(now, connection.realKey);
   }
 
-  #handleData(now: Mono, from: Channel, data: Uint8Array): void {
+  #handleData(now: Mono, from: Channel, data: Uint8Array): boolean {
     const user = this.#byChannel.get(from);
-    if (user?.handleData(now, from, data)) return;
+    if (user?.handleData(now, from, data)) return true;
     const other = this.#successor(from, data) ?? (user ? undefined : this.#moved(now, from, data));
-    if (!other) return;
+    if (!other) return false;
     if (isRelayed(from)) this.#claimRelay(now, other, true);
     else this.#setDirect(now, other, from, true);
-    other.handleData(now, from, data);
+    return other.handleData(now, from, data);
   }
 
   /** A new session whose handshake came from a channel in use: the first data packet proves that it is there. */
@@ -416,6 +425,7 @@ export class NetCrypto {
       },
       relayWay: (channel) => relays.wayTo(relayedPeer(channel)),
       relayReady: (channel) => relays.ready(relayedPeer(channel)),
+      relayDoubted: (channel) => relays.doubt(relayedPeer(channel)),
       issueCookie: (now, realKey, dhtKey) => this.#cookies.issue(now, realKey, dhtKey),
       realShared: (key): SharedKey | undefined => this.#realShared.get(key),
       dhtShared: (key): SharedKey | undefined => dhtSharedKeys.get(key),

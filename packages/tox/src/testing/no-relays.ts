@@ -16,4 +16,5 @@ export const noRelays: FriendRelays & OnionRelays & SessionRelays = {
   sendOnion: () => false,
   ready: () => false,
   send: () => false,
+  doubt() {},
 };
