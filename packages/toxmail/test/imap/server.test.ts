@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { ImapFlow } from 'imapflow';
+import { systemScheduler } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/log.ts';
+import { CONNECTIONS_UNKNOWN_MAX } from '../../src/imap/limits.ts';
+import { ImapServer, type ImapServerDeps } from '../../src/imap/server.ts';
+import { until } from '../../src/testing/virtual-scheduler.ts';
+import { MemoryStore } from './memory-store.ts';
+
+const MAIL = 'Subject: one\r\nFrom: a@tox\r\nTo: b@tox\r\n\r\nHello you\r\n';
+
+async function serve(given: Partial<ImapServerDeps> = {}) {
+  const store = new MemoryStore();
+  const server = new ImapServer({
+    authenticate: async (user, password) => (password === 'right' ? { account: user, store } : undefined),
+    scheduler: systemScheduler,
+    log: silentLogger,
+    version: '1',
+    ...given,
+  });
+  const { port } = await server.listen(0, '127.0.0.1');
+  return { store, server, port };
+}
+
+class Raw {
+  said = '';
+  readonly socket: Socket;
+
+  constructor(port: number) {
+    this.socket = connect(port, '127.0.0.1');
+    this.socket.on('data', (data) => {
+      this.said += data.toString('latin1');
+    });
+    this.socket.on('error', () => {});
+  }
+
+  send(text: string): void {
+    this.socket.write(text);
+  }
+
+  async until(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.said)) await once(this.socket, 'data');
+  }
+}
+
+test('imapflow does a day of work', async () => {
+  const { store, server, port } = await serve();
+  for (let i = 0; i < 3; i++) store.inbox.deliver(MAIL);
+  const client = new ImapFlow({
+    host: '127.0.0.1',
+    port,
+    secure: false,
+    doSTARTTLS: false,
+    auth: { user: 'mum', pass: 'right' },
+    logger: false,
+  });
+  try {
+    await client.connect();
+    const folders = await client.list();
+    assert.deepEqual(
+      folders.map((folder) => [folder.path, folder.specialUse]).filter(([, use]) => use),
+      [
+        ['INBOX', '\\Inbox'],
+        ['Sent', '\\Sent'],
+        ['Entwürfe', '\\Drafts'],
+        ['Trash', '\\Trash'],
+      ],
+    );
+    await client.mailboxCreate('Work/2026');
+    const box = await client.mailboxOpen('INBOX');
+    assert.equal(box.exists, 3);
+    const message = await client.fetchOne('2', { flags: true, envelope: true, source: true, uid: true });
+    assert.ok(message);
+    assert.equal(message.envelope?.subject, 'one');
+    assert.equal(message.source?.toString(), MAIL);
+    assert.ok(await client.messageFlagsAdd('1:2', ['\\Seen', '$Work']));
+    assert.deepEqual(await client.search({ seen: true }, { uid: true }), [1, 2]);
+    const stored = await client.append('Sent', MAIL, ['\\Seen'], new Date(0));
+    assert.ok(stored);
+    assert.equal(stored.uid, 1);
+    const moved = await client.messageMove('1', 'Trash');
+    assert.ok(moved);
+    assert.deepEqual([...(moved.uidMap ?? [])], [[1, 1]]);
+    assert.ok(await client.messageDelete('1'));
+    const arrived = once(client, 'exists');
+    void client.idle();
+    await until(() => store.inbox.listeners > 0);
+    store.inbox.deliver(MAIL);
+    assert.equal((await arrived)[0].count, 2);
+    const status = await client.status('Sent', { messages: true, unseen: true });
+    assert.ok(status);
+    assert.deepEqual([status.messages, status.unseen], [1, 0]);
+    await client.mailboxDelete('Work/2026');
+    const quota = await client.getQuota('INBOX');
+    assert.ok(quota);
+    assert.equal(quota.storage?.limit, 98 * 1024);
+    await client.logout();
+  } finally {
+    client.close();
+    await server.close();
+  }
+});
+
+test('stopping says goodbye to clients in IDLE and is not held up by one that does not read', async () => {
+  const { store, server, port } = await serve();
+  store.inbox.deliver(`Subject: big\n\n${'x'.repeat(20_000_000)}`);
+  const idle = new Raw(port);
+  const stuck = new Raw(port);
+  idle.send('a LOGIN mum right\r\nb SELECT INBOX\r\nc IDLE\r\n');
+  await idle.until(/\+ idling/);
+  stuck.send('a LOGIN mum right\r\nb SELECT INBOX\r\n');
+  await stuck.until(/b OK/);
+  stuck.socket.pause();
+  stuck.send('c FETCH 1 BODY.PEEK[]\r\n');
+  const started = performance.now();
+  const gone = once(idle.socket, 'close');
+  await server.close();
+  await gone;
+  assert.match(idle.said, /\* BYE Toxmail stops\r\n$/);
+  assert.ok(performance.now() - started < 3_000);
+  stuck.socket.destroy();
+});
+
+test('sessions of an account end with its password, others stay', async () => {
+  const { server, port } = await serve();
+  const mum = new Raw(port);
+  const dad = new Raw(port);
+  mum.send('a LOGIN mum right\r\n');
+  dad.send('a LOGIN dad right\r\n');
+  await Promise.all([mum.until(/a OK/), dad.until(/a OK/)]);
+  server.endSessions('mum', 'The password was changed');
+  await once(mum.socket, 'close');
+  assert.match(mum.said, /\* BYE The password was changed\r\n$/);
+  dad.send('b NOOP\r\n');
+  await dad.until(/b OK/);
+  dad.socket.destroy();
+  await server.close();
+});
+
+test('a client that closes its side still gets the answers to what it sent', async () => {
+  const { server, port } = await serve();
+  const client = new Raw(port);
+  client.socket.end('a LOGIN mum right\r\nb STATUS INBOX (MESSAGES)\r\n');
+  await once(client.socket, 'close');
+  assert.match(client.said, /b OK Done\r\n$/);
+  await server.close();
+});
+
+test('connections before the log-in are bounded', async () => {
+  const { server, port } = await serve();
+  const clients: Raw[] = [];
+  for (let i = 0; i < CONNECTIONS_UNKNOWN_MAX; i++) {
+    const client = new Raw(port);
+    clients.push(client);
+    await client.until(/\* OK/);
+  }
+  const refused = new Raw(port);
+  await once(refused.socket, 'close');
+  assert.match(refused.said, /^\* BYE Too many connections/);
+  for (const each of clients) each.socket.destroy();
+  await server.close();
+});
