@@ -358,11 +358,16 @@ export class MemoryStore implements MailStore {
   }
 
   async delete(name: string): Promise<void> {
+    if (name === 'INBOX') throw new MailboxError('cannot', 'INBOX stays');
+    const folder = this.all.get(name);
     if (!this.all.delete(name)) throw new MailboxError('nonexistent', 'There is no such folder');
+    folder!.vanish();
   }
 
   async rename(from: string, to: string): Promise<void> {
     const folder = this.all.get(from);
+    if (from === 'INBOX') throw new MailboxError('cannot', 'INBOX stays');
+    if (this.all.has(to)) throw new MailboxError('already-exists', 'There is such a folder');
     if (!folder) throw new MailboxError('nonexistent', 'There is no such folder');
     this.all.delete(from);
     this.all.set(to, folder);

@@ -36,7 +36,10 @@ export async function handleFetch(context: Context, command: FetchCommand): Prom
   let uids = view.uidsOf(view.resolve(command.set, command.uid));
   const { changedSince } = command;
   if (changedSince !== undefined) {
-    uids = uids.filter((uid) => folder.modSeqAt(folder.indexOf(uid)) > changedSince);
+    uids = uids.filter((uid) => {
+      const index = folder.indexOf(uid);
+      return index >= 0 && folder.modSeqAt(index) > changedSince;
+    });
     if (command.vanished) await writeVanishedEarlier(context, changedSince, command.set);
   }
   let written = 0;

@@ -92,7 +92,7 @@ test('folders are made, renamed, subscribed and deleted, with the codes of RFC 5
     'S: f NO [CANNOT] The name is not modified UTF-7',
     'C: g RENAME Work Arbeit',
     'S: g OK Renamed',
-    'C: h RENAME Work Arbeit',
+    'C: h RENAME Work Werk',
     'S: h NO [NONEXISTENT] There is no such folder',
     'C: i SUBSCRIBE Arbeit',
     'S: i OK Done',
