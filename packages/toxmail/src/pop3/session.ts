@@ -1,3 +1,4 @@
+import type { ClientSession, ClientWire } from '../base/client-server.ts';
 import type { Cancel, Scheduler } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { errorField } from '../base/log.ts';
@@ -33,24 +34,6 @@ export interface Pop3Deps {
   readonly locks: Set<string>;
 }
 
-/** The client's side of the connection, without its socket. */
-export interface Pop3Wire {
-  /** Resolves when there is room for more; rejects when the connection is gone. */
-  write(data: Uint8Array): Promise<void>;
-  /** Ends the connection after what was written. */
-  close(): void;
-  /** Stop or go on reading: bounds what is kept of commands sent ahead. */
-  pause(): void;
-  resume(): void;
-  /** True within TLS. */
-  readonly secure: boolean;
-  /**
-   * Sends the reply to STLS and shakes hands; from the call on nothing more of the plain connection is received.
-   * Rejects if that fails. Absent where there is no TLS.
-   */
-  startTls?(reply: Uint8Array): Promise<void>;
-}
-
 type State = 'authorization' | 'transaction' | 'closed';
 
 /** What an authentication line answers to. */
@@ -63,8 +46,8 @@ const NEEDS_TLS = '-ERR [AUTH] Log in over TLS only: set the connection security
  * RFC 3206 ([AUTH], [SYS/…]), RFC 5034 (AUTH PLAIN), RFC 2595 (STLS), RFC 6856 (UTF8, LANG). Commands may be sent ahead
  * (PIPELINING); they are worked on one after another.
  */
-export class Pop3Session {
-  readonly #wire: Pop3Wire;
+export class Pop3Session implements ClientSession {
+  readonly #wire: ClientWire;
   readonly #deps: Pop3Deps;
   readonly #remote: string;
   /** Nobody can listen in between: log-in needs no TLS. */
@@ -84,7 +67,7 @@ export class Pop3Session {
   #bad = 0;
   #idle: Cancel | undefined;
 
-  constructor(wire: Pop3Wire, deps: Pop3Deps, remote: string, local: boolean) {
+  constructor(wire: ClientWire, deps: Pop3Deps, remote: string, local: boolean) {
     this.#wire = wire;
     this.#deps = deps;
     this.#remote = remote;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import type { ClientWire } from '../../src/base/client-server.ts';
 import { silentLogger } from '../../src/base/log.ts';
-import type { ImapDeps, ImapWire } from '../../src/imap/session/context.ts';
+import type { ImapDeps } from '../../src/imap/session/context.ts';
 import { ImapSession } from '../../src/imap/session/session.ts';
 import { settle, until, VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -17,8 +18,10 @@ export class ImapBox {
     version: '1.2.3',
   };
 
-  async connect(given: { deps?: Partial<ImapDeps>; wire?: Partial<ImapWire> } = {}): Promise<Client> {
-    const client = new Client({ ...this.deps, ...given.deps }, given.wire);
+  async connect(
+    given: { deps?: Partial<ImapDeps>; wire?: Partial<ClientWire>; local?: boolean } = {},
+  ): Promise<Client> {
+    const client = new Client({ ...this.deps, ...given.deps }, given.wire, given.local);
     await client.expect('* OK [CAPABILITY IMAP4rev1 *');
     return client;
   }
@@ -50,11 +53,10 @@ export class Client {
   #held: (() => void)[] = [];
   #out = '';
 
-  constructor(deps: ImapDeps, wire: Partial<ImapWire> = {}) {
+  constructor(deps: ImapDeps, wire: Partial<ClientWire> = {}, local = true) {
     this.session = new ImapSession(
       {
-        private: true,
-        startTls: undefined,
+        secure: false,
         write: async (data) => {
           this.#out += Buffer.from(data).toString('latin1');
           if (!this.reading) await new Promise<void>((resolve) => this.#held.push(resolve));
@@ -72,8 +74,9 @@ export class Client {
       },
       deps,
       '127.0.0.1',
+      local,
     );
-    this.ended = this.session.run();
+    this.ended = this.session.start();
   }
 
   send(text: string): void {

@@ -36,13 +36,14 @@ const AUTHENTICATED = [
 ];
 
 /** RFC 9051 §7.2.2: what the session can do in its state. */
-export function capabilities({ wire, login }: Context): string {
+export function capabilities(context: Context): string {
+  const { wire, login } = context;
   if (login) {
     const named = AUTHENTICATED.map((name) =>
       name === 'APPENDLIMIT' ? `APPENDLIMIT=${login.store.appendLimit}` : name,
     );
     return [...ALWAYS, ...named].join(' ');
   }
-  const access = wire.private ? ['AUTH=PLAIN', 'AUTH=LOGIN'] : ['LOGINDISABLED'];
-  return [...ALWAYS, ...(wire.startTls ? ['STARTTLS'] : []), ...access].join(' ');
+  const access = context.private ? ['AUTH=PLAIN', 'AUTH=LOGIN'] : ['LOGINDISABLED'];
+  return [...ALWAYS, ...(wire.startTls && !wire.secure ? ['STARTTLS'] : []), ...access].join(' ');
 }

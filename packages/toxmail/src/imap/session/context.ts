@@ -1,3 +1,4 @@
+import type { ClientWire } from '../../base/client-server.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Folder, MailStore } from '../../mailbox/types.ts';
@@ -23,27 +24,14 @@ export interface ImapDeps {
   onLogin?(remote: string, ok: boolean, user: string): void;
 }
 
-/** The client's side of the connection, without its socket. */
-export interface ImapWire {
-  /** Resolves when there is room for more; rejects when the connection is gone. */
-  write(data: Uint8Array): Promise<void>;
-  /** Ends the connection after what was written. */
-  close(): void;
-  /** Stop or go on reading: bounds what is kept of commands sent ahead. */
-  pause(): void;
-  resume(): void;
-  /** True: nobody between can read what is said (TLS, or this machine alone). */
-  readonly private: boolean;
-  /** Undefined: TLS is there already or is not to be had. Resolves after the handshake. */
-  readonly startTls: (() => Promise<void>) | undefined;
-}
-
 /** What a session has in hand while it works on a command. Handlers write to `out` and hand it on when it is full. */
 export class Context {
   readonly deps: ImapDeps;
-  readonly wire: ImapWire;
+  readonly wire: ClientWire;
   /** The peer's address. */
   readonly remote: string;
+  /** The peer is on this machine. */
+  readonly #local: boolean;
   readonly out = new Encoder();
   login: ImapLogin | undefined;
   view: MailboxView | undefined;
@@ -59,10 +47,16 @@ export class Context {
   /** Told of each write and read, for the autologout timer. */
   onActivity: () => void = () => {};
 
-  constructor(deps: ImapDeps, wire: ImapWire, remote: string) {
+  constructor(deps: ImapDeps, wire: ClientWire, remote: string, local: boolean) {
+    this.#local = local;
     this.remote = remote;
     this.deps = deps;
     this.wire = wire;
+  }
+
+  /** True: nobody between can read what is said. */
+  get private(): boolean {
+    return this.wire.secure || this.#local;
   }
 
   get store(): MailStore {

@@ -36,17 +36,15 @@ export async function handleLogin(context: Context, user: string, password: stri
 }
 
 /** RFC 9051 §6.2.1. What was sent ahead in clear could be anybody's: it ends the connection. */
-export async function handleStartTls(context: Context, input: Input, tag: string): Promise<void> {
-  const { startTls } = context.wire;
-  if (!startTls) throw bad('TLS is not to be had here');
+export async function handleStartTls({ wire }: Context, input: Input, tag: string): Promise<void> {
+  if (!wire.startTls) throw bad('TLS is not to be had here');
+  if (wire.secure) throw bad('TLS is on already');
   if (input.size > 0) throw new ConnectionLost('bytes after STARTTLS');
-  context.out.line(`${tag} OK Begin TLS`);
-  await context.flush();
-  await startTls();
+  await wire.startTls(Buffer.from(`${tag} OK Begin TLS\r\n`));
 }
 
-function requirePrivacy({ wire }: Context): void {
-  if (!wire.private) throw no('Log in under TLS only', 'PRIVACYREQUIRED');
+function requirePrivacy(context: Context): void {
+  if (!context.private) throw no('Log in under TLS only', 'PRIVACYREQUIRED');
 }
 
 /** One base64 answer of the client, to `challenge`; UTF-8. */

@@ -1,3 +1,4 @@
+import type { ClientSession, ClientWire } from '../../base/client-server.ts';
 import type { Cancel } from '../../base/clock.ts';
 import { errorField } from '../../base/log.ts';
 import { readAppendStart } from '../command/append.ts';
@@ -17,7 +18,7 @@ import { respText } from '../syntax/encoder.ts';
 import { type Fragment, type FragmentRules, nextFragment } from '../syntax/fragments.ts';
 import { Input } from '../syntax/input.ts';
 import { capabilities } from './capabilities.ts';
-import { Context, type ImapDeps, type ImapWire } from './context.ts';
+import { Context, type ImapDeps } from './context.ts';
 import { dispatch } from './dispatch.ts';
 import { ConnectionLost, refusalOf } from './errors.ts';
 import { handleAppend } from './handle-append.ts';
@@ -28,7 +29,7 @@ import { writeUpdates } from './updates.ts';
  * One IMAP connection (RFC 9051, RFC 3501): commands are cut out of the bytes, parsed and worked on one after another,
  * however many were sent ahead. Before each tagged answer the client is told what others did to its folder.
  */
-export class ImapSession {
+export class ImapSession implements ClientSession {
   readonly #context: Context;
   readonly #input = new Input(() => this.#room());
   #paused = false;
@@ -39,11 +40,15 @@ export class ImapSession {
   #lastActivity = 0;
   #timer: Cancel | undefined;
 
-  constructor(wire: ImapWire, deps: ImapDeps, remote: string) {
-    this.#context = new Context(deps, wire, remote);
+  constructor(wire: ClientWire, deps: ImapDeps, remote: string, local: boolean) {
+    this.#context = new Context(deps, wire, remote, local);
     this.#context.onActivity = () => {
       this.#lastActivity = deps.scheduler.mono();
     };
+  }
+
+  get authenticated(): boolean {
+    return this.account !== undefined;
   }
 
   /** Undefined until the log-in was right. */
@@ -73,7 +78,7 @@ export class ImapSession {
   }
 
   /** We end the connection: with a BYE where one can stand. */
-  shutDown(reason: string): void {
+  shutDown(reason = 'Toxmail stops'): void {
     const { closed, wire, out } = this.#context;
     if (closed) return;
     if (this.#atRest) {
@@ -85,7 +90,7 @@ export class ImapSession {
   }
 
   /** Runs until the connection ends; never rejects. */
-  async run(): Promise<void> {
+  async start(): Promise<void> {
     const { out, deps, wire } = this.#context;
     this.#context.onActivity();
     this.#armTimer();
