@@ -52,6 +52,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     help: 'store a copy of what the account sends in its Sent folder, for programs that do not',
   },
   {
+    name: 'account quota',
+    positionals: ['name', 'size'],
+    options: [],
+    kind: 'control',
+    help: 'how much mail the account may have: 500M, 20G, or none for no limit',
+  },
+  {
     name: 'account remove',
     positionals: ['name'],
     options: [],

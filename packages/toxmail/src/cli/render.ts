@@ -20,6 +20,11 @@ const RENDERERS: Readonly<Record<string, (result: never) => string[]>> = {
   'account save-sent': (row: Row) => [
     row.saveSent ? `What ${row.name} sends is stored in Sent, too.` : `What ${row.name} sends is not stored here.`,
   ],
+  'account quota': (row: Row) => [
+    row.quota === null
+      ? `The mailbox of ${row.name} has no limit.`
+      : `The mailbox of ${row.name} takes up to ${row.quota} bytes.`,
+  ],
   'account remove': (row: Row) => [`Account ${row.name} is removed. Its mail and identity are kept in ${row.keptIn}`],
   address: (row: Row) => [
     'Give one of these to people who want to write to you:',

@@ -13,6 +13,7 @@ import type { CreditPool } from '../transfer/credit.ts';
 import { Inbox } from '../transfer/inbox.ts';
 import { HEADER_LIMIT } from '../transfer/limits.ts';
 import { MailTransfer } from '../transfer/mail-transfer.ts';
+import { transferStatus } from '../transfer/outcome.ts';
 import { Partials } from '../transfer/partials.ts';
 import { SeenTransfers } from '../transfer/seen.ts';
 import { AccountNode, type AccountNodeHooks } from './account-node.ts';
@@ -57,7 +58,7 @@ export class AccountServices {
       inbox: this.maildir,
       index: this.#index,
       appendLimit: sizeLimit,
-      quotaLimit: () => undefined,
+      quotaLimit: () => folder.accounts.get(account)?.quota,
     });
     this.handOver =
       deliver &&
@@ -76,6 +77,7 @@ export class AccountServices {
       pool,
       scheduler,
       log,
+      admit: async ({ size }) => ((await this.mailbox.hasRoom(size)) ? undefined : transferStatus.mailboxFull()),
       maxSize: sizeLimit + HEADER_LIMIT, // the addresses in the header grow on their way
     });
     this.transfer = new MailTransfer({

@@ -119,6 +119,13 @@ export class Commands {
     return { name, saveSent: wish === 'on' };
   }
 
+  setQuota(args: Args): unknown {
+    const { name } = this.#account(text(args, 'name'));
+    const quota = bytesOf(text(args, 'size'));
+    this.#folder.accounts.setQuota(name, quota);
+    return { name, quota: quota ?? null };
+  }
+
   async removeAccount(args: Args): Promise<unknown> {
     const { name } = this.#account(text(args, 'name'));
     await this.#running?.stopAccount(name);
@@ -299,6 +306,7 @@ const HANDLERS: Readonly<Record<string, (this: Commands, args: Args) => unknown>
   'account list': Commands.prototype.listAccounts,
   'account password': Commands.prototype.setPassword,
   'account save-sent': Commands.prototype.setSaveSent,
+  'account quota': Commands.prototype.setQuota,
   'account remove': Commands.prototype.removeAccount,
   address: Commands.prototype.address,
   'contact add': Commands.prototype.addContact,
@@ -329,6 +337,15 @@ function text(args: Args, name: string): string {
 
 function optionalText(args: Args, name: string): string | undefined {
   return args[name] === undefined ? undefined : text(args, name);
+}
+
+/** `500M`, `20G`, `1000000`; undefined for `none`. */
+function bytesOf(size: string): number | undefined {
+  if (size === 'none') return undefined;
+  const match = /^(\d{1,12})([kmgt]?)b?$/i.exec(size);
+  const bytes = Number(match?.[1]) * 1024 ** ['', 'k', 'm', 'g', 't'].indexOf(match?.[2]?.toLowerCase() ?? '');
+  if (match && Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new UserError('SIZE is a number of bytes, or like 500M or 20G, or "none".');
 }
 
 function texts(args: Args, name: string): string[] {

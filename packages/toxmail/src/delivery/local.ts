@@ -12,6 +12,7 @@ export interface LocalInbox {
   token(peer: string, id: Uint8Array): string;
   claim(token: string): Promise<() => void>;
   seen(token: string): boolean;
+  admit(mail: IncomingMail): Promise<MailStatus | undefined>;
   storeFile(mail: IncomingMail, file: ContentReader): Promise<MailStatus | undefined>;
 }
 
@@ -71,7 +72,8 @@ export class LocalDelivery implements DeliveryTarget {
     try {
       const { id, size, digest, envelope } = job;
       const nullSender = envelope.from === '';
-      return await inbox.storeFile({ peer: sender, id, token, size, digest, nullSender, tag: envelope.tag }, file);
+      const mail = { peer: sender, id, token, size, digest, nullSender, tag: envelope.tag };
+      return (await inbox.admit(mail)) ?? (await inbox.storeFile(mail, file));
     } finally {
       await file.close();
     }

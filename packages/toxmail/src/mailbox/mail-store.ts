@@ -230,12 +230,10 @@ export class MaildirStore implements MailStore {
     return { ...(await this.#usage.of(paths)), limitBytes: this.#deps.quotaLimit() };
   }
 
-  /** Rejects with `over-quota` if so many bytes more do not fit. */
-  async room(bytes: number): Promise<void> {
+  /** False if so many bytes more do not fit. */
+  async hasRoom(bytes: number): Promise<boolean> {
     const limit = this.#deps.quotaLimit();
-    if (limit === undefined) return;
-    const { usedBytes } = await this.quota();
-    if (usedBytes + bytes > limit) throw new MailboxError('over-quota', 'The mailbox is full');
+    return limit === undefined || (await this.quota()).usedBytes + bytes <= limit;
   }
 
   onFoldersChanged(listener: () => void): Unsubscribe {
@@ -303,7 +301,9 @@ export class MaildirStore implements MailStore {
         },
         fresh: (path) => !this.#ids.has(path),
       },
-      (bytes) => this.room(bytes),
+      async (bytes) => {
+        if (!(await this.hasRoom(bytes))) throw new MailboxError('over-quota', 'The mailbox is full');
+      },
     );
     const loading = folder.state.load().then(() => {
       this.#ids.set(maildir.path, folder.mailboxId);

@@ -12,6 +12,8 @@ export interface Account {
   readonly welcomed: boolean;
   /** Copies of what it sends are stored: its programs keep none. */
   readonly saveSent: boolean;
+  /** Bytes that its mail may take; undefined: no limit. */
+  readonly quota: number | undefined;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
 }
@@ -87,6 +89,11 @@ export class Accounts {
     this.#change('UPDATE accounts SET save_sent = ? WHERE name = ?', on ? '1' : '0', name);
   }
 
+  /** Bytes; undefined: no limit. */
+  setQuota(name: string, bytes: number | undefined): void {
+    this.#change('UPDATE accounts SET quota = ? WHERE name = ?', bytes ?? null, name);
+  }
+
   /** Records the Tox ID (76 hex) of the account's node, at first start and when its nospam changes. */
   setToxId(name: string, toxId: string): void {
     if (!keyOfToxId(toxId)) throw new Error('not a Tox ID');
@@ -98,7 +105,7 @@ export class Accounts {
     this.#change('DELETE FROM accounts WHERE name = ?', name);
   }
 
-  #change(sql: string, ...values: string[]): void {
+  #change(sql: string, ...values: (string | number | null)[]): void {
     const { changes } = this.#db.prepare(sql).run(...values);
     if (changes === 0) throw new UserError(`There is no account "${values.at(-1)}".`);
   }
@@ -111,6 +118,7 @@ function account(row: Record<string, unknown>): Account {
     toxId: row.tox_id === null ? undefined : String(row.tox_id),
     welcomed: Number(row.welcomed) === 1,
     saveSent: Number(row.save_sent) === 1,
+    quota: row.quota === null ? undefined : Number(row.quota),
     createdAt: Number(row.created_at),
   };
 }

@@ -109,4 +109,7 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE accounts ADD COLUMN welcomed INTEGER NOT NULL DEFAULT 1; -- 0: is yet to get the welcome mail
   `,
+  `
+  ALTER TABLE accounts ADD COLUMN quota INTEGER; -- bytes of mail; null: no limit
+  `,
 ];

@@ -35,6 +35,11 @@ export const transferStatus = {
     enhanced: '5.3.4',
     text: `The header of the mail is bigger than the limit of ${limit} bytes`,
   }),
+  mailboxFull: (): MailStatus => ({
+    reply: 452,
+    enhanced: '4.2.2',
+    text: "The recipient's mailbox is full; it will be tried again",
+  }),
   damaged: (): MailStatus => ({ reply: 451, enhanced: '4.7.7', text: 'The mail arrived damaged; send it again' }),
   stopping: (): MailStatus => ({ reply: 451, enhanced: '4.3.2', text: 'Toxmail is just being stopped there' }),
   diskFull: (): MailStatus => ({ reply: 452, enhanced: '4.3.1', text: "The disk of the recipient's machine is full" }),

@@ -324,3 +324,19 @@ test('tls ca shows the authority, or says where one comes from', async (t) => {
   assert.deepEqual(await run('tls ca'), { certificate: 'PEM', fingerprint: 'AB:CD', path: '/tls/ca.pem' });
   await refused((await stopped(t)).run('tls ca'), /first start/);
 });
+
+test('a limit for a mailbox is set in bytes, as people write them, and taken away', async (t) => {
+  const { run, folder } = await stopped(t);
+  for (const [size, bytes] of [
+    ['500M', 524_288_000],
+    ['2gb', 2_147_483_648],
+    ['1000', 1000],
+  ] as const) {
+    assert.deepEqual(await run('account quota', { name: 'me', size }), { name: 'me', quota: bytes });
+    assert.equal(folder.accounts.get('me')?.quota, bytes);
+  }
+  await assert.rejects(run('account quota', { name: 'me', size: 'much' }), UserError);
+  await assert.rejects(run('account quota', { name: 'me', size: '0' }), UserError);
+  assert.deepEqual(await run('account quota', { name: 'me', size: 'none' }), { name: 'me', quota: null });
+  assert.equal(folder.accounts.get('me')?.quota, undefined);
+});

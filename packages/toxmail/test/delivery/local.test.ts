@@ -12,6 +12,7 @@ import { Contacts } from '../../src/contacts/contacts.ts';
 import { LocalDelivery, type LocalMailbox } from '../../src/delivery/local.ts';
 import type { DeliveryJob } from '../../src/delivery/target.ts';
 import { Maildir } from '../../src/maildir/maildir.ts';
+import type { MailStatus } from '../../src/smtp/mail-error.ts';
 import { Accounts } from '../../src/store/accounts.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { FailingFiles, systemError } from '../../src/testing/failing-files.ts';
@@ -19,6 +20,7 @@ import { VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
 import { CreditPool } from '../../src/transfer/credit.ts';
 import { Inbox } from '../../src/transfer/inbox.ts';
 import { CREDIT_POOL } from '../../src/transfer/limits.ts';
+import { transferStatus } from '../../src/transfer/outcome.ts';
 import { Partials } from '../../src/transfer/partials.ts';
 import { SeenTransfers } from '../../src/transfer/seen.ts';
 import { MUM_ID, TOM_ID } from '../contacts/ids.ts';
@@ -39,6 +41,7 @@ async function bench(t: TestContext) {
     accounts.setToxId(name, id);
   }
   const boxes = new Map<string, LocalMailbox>();
+  let refusal: MailStatus | undefined;
   for (const { name } of accounts.list()) {
     const maildir = new Maildir(files, join(folder, name), clock);
     const seen = new SeenTransfers(db, name, clock);
@@ -52,6 +55,7 @@ async function bench(t: TestContext) {
       scheduler: clock,
       log: silentLogger,
       maxSize: 1_000_000,
+      admit: () => refusal,
     });
     await inbox.prepare();
     boxes.set(name, { inbox, maildir, seen, handOver: undefined });
@@ -79,6 +83,9 @@ async function bench(t: TestContext) {
     local,
     files,
     mail,
+    refuse(status: MailStatus | undefined): void {
+      refusal = status;
+    },
     mails: (account: string): string[] =>
       readdirSync(join(folder, account, 'new')).map((name) => readFileSync(join(folder, account, 'new', name), 'utf8')),
   };
@@ -116,4 +123,15 @@ test('an account that has gone is a refusal for good, a full disk one for now', 
   files.fail = () => undefined;
   assert.deepEqual(await local.deliver(mail(`From: ${MUM}\r\n\r\nx`, 'tom', MUM)), { kind: 'delivered' });
   assert.equal(mails('tom').length, 1);
+});
+
+test('a full mailbox takes no mail from next door, and the sender hears why', async (t) => {
+  const { local, mail, mails, refuse } = await bench(t);
+  const job = mail('Subject: x\r\n\r\ny', 'tom', MUM);
+  refuse(transferStatus.mailboxFull());
+  const full = await local.deliver(job);
+  assert.deepEqual([full.kind, full.kind === 'failed' && full.status.enhanced], ['failed', '4.2.2']);
+  assert.equal(mails('tom').length, 0);
+  refuse(undefined);
+  assert.equal((await local.deliver(job)).kind, 'delivered');
 });
