@@ -13,10 +13,14 @@ const PLACES: [Place, Place][] = [
   ['port-restricted', 'port-restricted'],
   ['full-cone', 'symmetric'],
   ['address-restricted', 'double'],
+  ['symmetric-sequential', 'port-restricted'],
+  ['symmetric', 'symmetric'],
+  ['tcp-only', 'open'],
   ['same-router', 'same-router'],
 ];
 const PARALLEL = 8;
-const LIMIT_MS = 35_000;
+/** After about 25 s c-toxcore gets through to a sequential NAT, too; it is not waited for here. */
+const LIMIT_MS = 20_000;
 
 describe('who reaches whom through which NAT', { skip }, () => {
   let rows: Row[] = [];

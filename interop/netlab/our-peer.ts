@@ -12,7 +12,8 @@ const commands: Record<string, (...args: string[]) => object | Promise<object>> 
     const option = Object.fromEntries(flags.map((flag) => flag.split('=', 2))) as { port?: string; lan?: string };
     node = await ToxNode.create({ udp: { port: Number(option.port) }, lanDiscovery: option.lan === '1' });
     node.on('connection', ({ connection }) => say({ event: 'self-connection', connection }));
-    node.on('friend-connection', ({ friend, connection }) => say({ event: 'friend-connection', friend, connection }));
+    node.on('friend-connection', sayConnection);
+    node.on('friend-path', sayConnection);
     node.on('friend-request', ({ publicKey, message }) =>
       say({ event: 'friend-request', friend: publicKey, message: hex(message) }),
     );
@@ -25,7 +26,10 @@ const commands: Record<string, (...args: string[]) => object | Promise<object>> 
     node.bootstrap(host!, Number(port), key!);
     return {};
   },
-  relay: () => ({}),
+  relay(host, port, key) {
+    node.addTcpRelay(host!, Number(port), key!);
+    return {};
+  },
   'friend-add'(toxId, message) {
     node.addFriend(toxId!, Buffer.from(message!, 'hex').toString());
     return {};
@@ -56,6 +60,10 @@ createInterface({ input: process.stdin })
 
 function unknown(): never {
   throw new Error('unknown command');
+}
+
+function sayConnection({ friend, connection }: { friend: string; connection: string }): void {
+  say({ event: 'friend-connection', friend, connection });
 }
 
 function say(message: object): void {
