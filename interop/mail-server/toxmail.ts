@@ -43,7 +43,8 @@ export class Toxmail {
     const ports = RUN_OPTIONS.filter(({ name, kind }) => kind === 'port' && name !== 'tcp-relay-port').flatMap(
       ({ name }) => [`--${name}`, name === 'smtp-port' ? String(this.smtpPort) : '0'],
     );
-    const { child } = await launch(this.#scope, 'run', '--data', this.data, ...ports, '--bootstrap', this.#bootstrap);
+    const own = ['--bootstrap', this.#bootstrap, '--no-lan'];
+    const { child } = await launch(this.#scope, 'run', '--data', this.data, ...ports, ...own);
     this.#daemon = child;
     await until('the daemon answers', () => ask(this.data, 'status'));
   }
@@ -97,6 +98,7 @@ export class Toxmail {
 
 /** A bootstrap node for a network of its own; resolves with the word for `--bootstrap`. */
 export async function bootstrapNode(scope: Scope, folder: string): Promise<string> {
-  const { line } = await launch(scope, 'bootstrap', '--data', join(folder, 'bootstrap'), '--udp-port', '0');
+  const alone = ['--udp-port', '0', '--bootstrap', 'none'];
+  const { line } = await launch(scope, 'bootstrap', '--data', join(folder, 'bootstrap'), ...alone);
   return line.replace(/^.*(:\d+:[0-9A-F]{64})$/, '127.0.0.1$1');
 }
