@@ -74,9 +74,10 @@ async function authority(toxmail: Toxmail): Promise<string> {
   return path;
 }
 
-/** A mail as bytes; the same options give the same text each time, but for boundaries. */
-export function compose(mail: SendMailOptions): Promise<Buffer> {
-  return new MailComposer(mail).compile().build();
+/** A mail as it goes over the wire, every line ended by CRLF. */
+export async function compose(mail: SendMailOptions): Promise<Buffer> {
+  const built = await new MailComposer(mail).compile().build();
+  return Buffer.from(built.toString('latin1').replaceAll(/\r?\n/g, '\r\n'), 'latin1');
 }
 
 /** From one to the other, over Tox. Resolves when it has arrived; with the mail's bytes as it was handed in. */
