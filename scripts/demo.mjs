@@ -1,6 +1,6 @@
 /**
  * The main job without a second computer: two daemons and a bootstrap node as processes of their own, contacts by Tox
- * ID, a mail with an attachment in by SMTP on one side and out by POP3 on the other.
+ * ID, a mail with an attachment in by SMTP on one side and out by POP3 and by IMAP on the other.
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -11,6 +11,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ImapFlow } from 'imapflow';
 import { createTransport } from 'nodemailer';
 
 const bin = join(dirname(fileURLToPath(import.meta.url)), '..', 'packages', 'toxmail', 'bin', 'toxmail.mjs');
@@ -105,6 +106,12 @@ async function demo() {
     return { value: mails[0], note: `${mails[0].length} bytes` };
   });
 
+  await step('he reads it by IMAP, too', async () => {
+    const { mail: same, folders } = await readImap(bob);
+    if (!same.equals(mail)) throw new Error('IMAP gives another mail than POP3');
+    return { note: `the same ${same.length} bytes; folders ${folders.join(', ')}` };
+  });
+
   await step('it is the same mail', async () => {
     const raw = mail.toString('latin1');
     const from = /^From: (.*)$/im.exec(raw)?.[1].trim();
@@ -123,7 +130,7 @@ async function demo() {
     return { note: items.map((item) => `${item.size} bytes, ${item.attempts} attempt(s)`).join('; ') };
   });
 
-  console.log('\nReading by IMAP is not built yet, so this demo reads by POP3 only.');
+  console.log('');
   if (keep) settings([ann, bob]);
   else console.log('All steps done. "npm run demo -- --keep" leaves the daemons running for your mail program.');
 }
@@ -132,10 +139,10 @@ function settings(people) {
   console.log(
     '\nThe daemons keep running until Ctrl-C. Settings for a mail program (no encryption, normal password):\n',
   );
-  for (const { name, smtp, pop3, password, data } of people)
+  for (const { name, smtp, imap, pop3, password, data } of people)
     console.log(
-      `  ${name}: SMTP ${smtp.host} port ${smtp.port}, POP3 ${pop3.host} port ${pop3.port}, user ${name}, ` +
-        `password ${password}\n    npx toxmail status --data ${data}`,
+      `  ${name}: SMTP ${smtp.host} port ${smtp.port}, IMAP port ${imap.port} (or POP3 port ${pop3.port}), ` +
+        `user ${name}, password ${password}\n    npx toxmail status --data ${data}`,
     );
 }
 
@@ -158,8 +165,8 @@ async function person(name, node) {
     ...['--bootstrap', node, '--no-lan', '--log-level', 'warn'],
   ]);
   const { listeners } = await toxmail({ data }, ['status']);
-  const value = { name, data, password, address, smtp: listeners.smtp, pop3: listeners.pop3 };
-  return { value, note: `SMTP port ${value.smtp.port}, POP3 port ${value.pop3.port}` };
+  const value = { name, data, password, address, smtp: listeners.smtp, imap: listeners.imap, pop3: listeners.pop3 };
+  return { value, note: `SMTP port ${value.smtp.port}, IMAP port ${value.imap.port}, POP3 port ${value.pop3.port}` };
 }
 
 /** Starts a long-running command; resolves with its first lines when it has said that it runs. */
@@ -236,6 +243,24 @@ async function readPop3({ name, password, pop3 }) {
   await ask('QUIT');
   socket.destroy();
   return mails;
+}
+
+/** The one mail in the inbox, and the folders there are. */
+async function readImap({ name, password, imap }) {
+  const client = new ImapFlow({
+    host: imap.host,
+    port: imap.port,
+    secure: false,
+    doSTARTTLS: false,
+    auth: { user: name, pass: password },
+    logger: false,
+  });
+  await client.connect();
+  const folders = (await client.list()).map((each) => each.path);
+  await client.mailboxOpen('INBOX');
+  const { source } = await client.fetchOne('1', { source: true });
+  await client.logout();
+  return { mail: source, folders };
 }
 
 /** Text and attachment of the multipart mail that nodemailer builds. */

@@ -21,6 +21,8 @@ export interface RunningParts {
   isOnline(account: string, publicKey: string): boolean;
   startAccount(account: string): Promise<void>;
   stopAccount(account: string): Promise<void>;
+  /** Whoever logged in with the old one must do so again. */
+  passwordChanged(account: string): void;
   befriend(contact: Contact): void;
   unfriend(account: string, publicKey: string): void;
   /** The name or address under which mail programs reach this machine. */
@@ -108,7 +110,9 @@ export class Commands {
 
   async setPassword(args: Args): Promise<unknown> {
     const { name } = this.#account(text(args, 'name'));
-    return { name, password: await this.#folder.setPassword(name, optionalText(args, 'password')) };
+    const password = await this.#folder.setPassword(name, optionalText(args, 'password'));
+    this.#running?.passwordChanged(name);
+    return { name, password };
   }
 
   setSaveSent(args: Args): unknown {

@@ -28,6 +28,8 @@ export interface Config {
   readonly smtpsPort: number;
   readonly pop3Port: number;
   readonly pop3sPort: number;
+  readonly imapPort: number;
+  readonly imapsPort: number;
   readonly webPort: number;
   /** Names of ports that nobody chose: if one is taken, any free one will do. */
   readonly unchosenPorts: readonly string[];
@@ -53,7 +55,7 @@ export interface Config {
 }
 
 /** Ports beside those that mail programs are set up with at first; a second daemon should not fail for them. */
-const SECOND_PORTS = ['smtps', 'pop3s', 'web'] as const;
+const SECOND_PORTS = ['smtps', 'pop3s', 'imaps', 'web'] as const;
 
 /** The folder that `--data`, TOXMAIL_DATA or the platform's custom names, in this order; absolute. */
 export function dataFolder(flag: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
@@ -102,11 +104,14 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
   const listen = text(given.listen, 'listen') ?? '127.0.0.1';
   const smtpPort = port(given['smtp-port'], 'smtp-port') ?? 2525;
   const pop3Port = port(given['pop3-port'], 'pop3-port') ?? 2110;
+  const imapPort = port(given['imap-port'], 'imap-port') ?? (pop3Port === 0 ? 0 : 2143);
   return {
     smtpPort,
     smtpsPort: port(given['smtps-port'], 'smtps-port') ?? (smtpPort === 0 ? 0 : 2465),
     pop3Port,
     pop3sPort: port(given['pop3s-port'], 'pop3s-port') ?? (pop3Port === 0 ? 0 : 2995),
+    imapPort,
+    imapsPort: port(given['imaps-port'], 'imaps-port') ?? (imapPort === 0 ? 0 : 2993),
     webPort: port(given['web-port'], 'web-port') ?? (smtpPort === 0 ? 0 : 2580),
     unchosenPorts: SECOND_PORTS.filter((name) => given[`${name}-port`] === undefined),
     listen,

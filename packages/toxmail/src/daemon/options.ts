@@ -17,8 +17,8 @@ export const RUN_OPTIONS = [
   { name: 'smtps-port', kind: 'port', value: 'PORT', help: 'SMTP over TLS (2465)' },
   { name: 'pop3-port', kind: 'port', value: 'PORT', help: 'POP3 for mail programs (2110)' },
   { name: 'pop3s-port', kind: 'port', value: 'PORT', help: 'POP3 over TLS (2995)' },
-  { name: 'imap-port', kind: 'port', value: 'PORT', help: 'IMAP', unbuilt: 'ignored' },
-  { name: 'imaps-port', kind: 'port', value: 'PORT', help: 'IMAP over TLS', unbuilt: 'ignored' },
+  { name: 'imap-port', kind: 'port', value: 'PORT', help: 'IMAP for mail programs (2143)' },
+  { name: 'imaps-port', kind: 'port', value: 'PORT', help: 'IMAP over TLS (2993)' },
   { name: 'web-port', kind: 'port', value: 'PORT', help: 'web page with settings for mail programs (2580)' },
   {
     name: 'listen',

@@ -7,6 +7,7 @@ import { UserError } from '../base/user-error.ts';
 import { canonicalAddress } from '../contacts/address.ts';
 import { LocalDelivery } from '../delivery/local.ts';
 import type { DeliveryTarget } from '../delivery/target.ts';
+import { ImapServer } from '../imap/server.ts';
 import { IndexThread } from '../mailbox/index/index-client.ts';
 import { Pop3Server } from '../pop3/server.ts';
 import { Queue } from '../queue/queue.ts';
@@ -27,6 +28,7 @@ import { reachableHost } from './own-address.ts';
 import { SentCopies } from './sent-copies.ts';
 import type { ToxFactory } from './tox-peer.ts';
 import { UdpPorts } from './udp-ports.ts';
+import { VERSION } from './version.ts';
 import { welcome } from './welcome.ts';
 
 export interface Daemon {
@@ -134,7 +136,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
     });
     stops.push(async () => tls.stop());
 
-    stops.push(async () => void (await Promise.all([smtp.close(), pop3.close(), web.close()]))); // also if only one could be opened
+    stops.push(async () => void (await Promise.all([smtp.close(), imap.close(), pop3.close(), web.close()]))); // also if only one could be opened
     const throttle = new LoginThrottle(scheduler, (login) => folder.accounts.find(login)?.name);
     const sent = new SentCopies({
       mailbox: (account) => services.get(account)?.mailbox,
@@ -154,19 +156,22 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
       relay,
       sentCopy: (account) => sent.begin(account),
     });
-    const pop3 = new Pop3Server({
-      async authenticate(user, password) {
+    const reading = {
+      async authenticate(user: string, password: string) {
         const account = folder.accounts.find(user);
         const right = await verifyPassword(password, account?.passwordHash);
-        const maildir = account && services.get(account.name)?.maildir;
-        return right && maildir ? { account: account.name, maildir } : undefined;
+        const found = account && services.get(account.name);
+        return right && found ? { account: account.name, maildir: found.maildir, store: found.mailbox } : undefined;
       },
-      throttled: (remote, user) => throttle.waitMs(remote, user) > 0,
-      onLogin: (remote, ok, user) => (ok ? throttle.succeeded(remote, user) : throttle.failed(remote, user)),
+      throttled: (remote: string, user: string) => throttle.waitMs(remote, user) > 0,
+      onLogin: (remote: string, ok: boolean, user: string) =>
+        ok ? throttle.succeeded(remote, user) : throttle.failed(remote, user),
       scheduler,
       log,
       tls,
-    });
+    };
+    const pop3 = new Pop3Server(reading);
+    const imap = new ImapServer({ ...reading, version: VERSION });
     const authority = (): Promise<AuthorityFacts | undefined> =>
       config.ownCertificate ? Promise.resolve(undefined) : authorityFacts(realFiles, folder.tls);
     const web: WebServer = new WebServer({
@@ -179,6 +184,8 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
     const mailListeners = {
       smtp: await port('smtp', config.smtpPort, (at) => smtp.listen(at)),
       smtps: await port('smtps', config.smtpsPort, (at) => smtp.listenTls(at)),
+      imap: await port('imap', config.imapPort, (at) => imap.listen(at)),
+      imaps: await port('imaps', config.imapsPort, (at) => imap.listenTls(at)),
       pop3: await port('pop3', config.pop3Port, (at) => pop3.listen(at)),
       pop3s: await port('pop3s', config.pop3sPort, (at) => pop3.listenTls(at)),
     };
@@ -200,7 +207,11 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
         await startAccount(name);
         await greet(name);
       },
-      stopAccount: removeAccount,
+      async stopAccount(name) {
+        imap.endSessions(name, 'The account was removed');
+        await removeAccount(name);
+      },
+      passwordChanged: (account) => imap.endSessions(account, 'The password was changed'),
       befriend: (contact) => services.get(contact.account)?.node.befriend(contact),
       unfriend: (account, publicKey) => services.get(account)?.node.unfriend(publicKey),
       mailHost: () => mailHost(config),

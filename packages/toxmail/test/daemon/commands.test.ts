@@ -76,6 +76,7 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
     isOnline: (_account, key) => node.isOnline(key),
     startAccount: async () => {},
     stopAccount: async () => {},
+    passwordChanged: (account) => void heard.push(`password of ${account}`),
     befriend: (contact) => node.befriend(contact),
     unfriend: (_account, key) => node.unfriend(key),
     mailHost: () => 'pi.example.org',
@@ -339,4 +340,10 @@ test('a limit for a mailbox is set in bytes, as people write them, and taken awa
   await assert.rejects(run('account quota', { name: 'me', size: '0' }), UserError);
   assert.deepEqual(await run('account quota', { name: 'me', size: 'none' }), { name: 'me', quota: null });
   assert.equal(folder.accounts.get('me')?.quota, undefined);
+});
+
+test('a new password ends the sessions that logged in with the old one', async (t) => {
+  const { run, heard } = await running(t);
+  await run('account password', { name: 'me' });
+  assert.deepEqual(heard, ['password of me']);
 });

@@ -133,7 +133,7 @@ test('values of the wrong kind are refused with the name of the setting', () => 
 });
 
 test('what is not built is named where ignoring it is harmless', () => {
-  assert.deepEqual(configFrom({}, { 'imap-port': '0', 'web-port': '0' }).ignored, ['imap-port']);
+  assert.deepEqual(configFrom({}, { 'tcp-relay-port': '0', 'web-port': '0' }).ignored, ['tcp-relay-port']);
 });
 
 test('a proxy is read as it stands, and refused in words if it is none', () => {

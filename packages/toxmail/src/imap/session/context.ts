@@ -1,9 +1,10 @@
 import type { ClientWire } from '../../base/client-server.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
+import { decodeModifiedUtf7, encodeModifiedUtf7 } from '../../mailbox/modified-utf7.ts';
 import type { Folder, MailStore } from '../../mailbox/types.ts';
 import { Encoder } from '../syntax/encoder.ts';
-import { canonicalName, decodeUtf7, encodeUtf7 } from '../syntax/mailbox-name.ts';
+import { canonicalName } from '../syntax/mailbox-name.ts';
 import { bad, ConnectionLost, no } from './errors.ts';
 import type { MailboxView } from './mailbox-view.ts';
 
@@ -96,14 +97,14 @@ export class Context {
 
   /** A mailbox name as the client wrote it, in Unicode. Throws NO if it is not coded as it must be. */
   nameFrom(written: string): string {
-    const name = this.utf8 ? written : (decodeUtf7(written) ?? (/[^ -~]/.test(written) ? written : undefined));
+    const name = this.utf8 ? written : (decodeModifiedUtf7(written) ?? (/[^ -~]/.test(written) ? written : undefined));
     if (name === undefined) throw no('The name is not modified UTF-7', 'CANNOT');
     return canonicalName(name);
   }
 
   /** A mailbox name as the client reads it; to be written as an astring. */
   nameTo(name: string): string {
-    return this.utf8 ? name : encodeUtf7(name);
+    return this.utf8 ? name : encodeModifiedUtf7(name);
   }
 
   /** The folder where mails are to go. Throws NO [TRYCREATE]. */

@@ -1,7 +1,8 @@
+import { decodeModifiedUtf7 } from '../../mailbox/modified-utf7.ts';
 import type { FolderInfo } from '../../mailbox/types.ts';
 import type { ListCommand } from '../command/list.ts';
 import { astring } from '../syntax/encoder.ts';
-import { canonicalName, DELIMITER, decodeUtf7, matchesPattern } from '../syntax/mailbox-name.ts';
+import { canonicalName, DELIMITER, matchesPattern } from '../syntax/mailbox-name.ts';
 import type { Context } from './context.ts';
 import { writeStatus } from './handle-status.ts';
 
@@ -71,7 +72,7 @@ function wireName(context: Context, name: string): string {
 
 /** A pattern that is not well coded matches nothing that is. */
 function fromWire(context: Context, pattern: string): string {
-  return context.utf8 ? pattern : (decodeUtf7(pattern) ?? pattern);
+  return context.utf8 ? pattern : (decodeModifiedUtf7(pattern) ?? pattern);
 }
 
 /** RFC 9051 §6.3.9: INBOX matches in any case. */

@@ -7,37 +7,6 @@ export function canonicalName(name: string): string {
   return /^inbox\//i.test(name) ? `INBOX${name.slice(5)}` : name;
 }
 
-/** RFC 3501 §5.1.3, modified UTF-7. Undefined if the text is not that. */
-export function decodeUtf7(text: string): string | undefined {
-  if (/[^\x20-\x7e]/.test(text)) return undefined;
-  let name = '';
-  for (let at = 0; at < text.length; ) {
-    const shift = text.indexOf('&', at);
-    if (shift < 0) return name + text.slice(at);
-    name += text.slice(at, shift);
-    const end = text.indexOf('-', shift);
-    if (end < 0) return undefined;
-    const coded = text.slice(shift + 1, end);
-    if (coded === '') name += '&';
-    else {
-      if (!/^[A-Za-z0-9+,]+$/.test(coded)) return undefined;
-      const bytes = Buffer.from(coded.replaceAll(',', '/'), 'base64');
-      if (bytes.length < 2 || bytes.length % 2 !== 0) return undefined;
-      name += bytes.swap16().toString('utf16le');
-    }
-    at = end + 1;
-  }
-  return name;
-}
-
-export function encodeUtf7(name: string): string {
-  return name.replace(/&|[^\x20-\x7e]+/g, (part) => {
-    if (part === '&') return '&-';
-    const coded = Buffer.from(part, 'utf16le').swap16().toString('base64');
-    return `&${coded.replaceAll('/', ',').replace(/=+$/, '')}-`;
-  });
-}
-
 /**
  * RFC 9051 §6.3.9: `*` stands for anything, `%` for anything but the delimiter. In time proportional to the product of
  * the lengths, whatever the pattern.

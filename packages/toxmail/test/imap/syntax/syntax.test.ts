@@ -4,28 +4,10 @@ import fc from 'fast-check';
 import { formatDateTime, readDate, readDateTime } from '../../../src/imap/syntax/date-time.ts';
 import { Decoder } from '../../../src/imap/syntax/decoder.ts';
 import { astring, Encoder, quoted } from '../../../src/imap/syntax/encoder.ts';
-import { canonicalName, decodeUtf7, encodeUtf7, matchesPattern } from '../../../src/imap/syntax/mailbox-name.ts';
+import { canonicalName, matchesPattern } from '../../../src/imap/syntax/mailbox-name.ts';
 import { formatSet, normalized, spansOfNumbers, spansOfUids } from '../../../src/imap/syntax/sequence-set.ts';
 
 const decoder = (text: string): Decoder => new Decoder(Buffer.from(text));
-
-test('modified UTF-7 as in RFC 3501 §5.1.3, both ways', () => {
-  for (const [coded, name] of [
-    ['~peter/mail/&U,BTFw-/&ZeVnLIqe-', '~peter/mail/台北/日本語'],
-    ['R&-D', 'R&D'],
-    ['Entw&APw-rfe', 'Entwürfe'],
-    ['&2D3eAA-', '😀'],
-    ['plain', 'plain'],
-  ] as const) {
-    assert.equal(decodeUtf7(coded), name);
-    assert.equal(encodeUtf7(name), coded);
-  }
-  for (const bad of ['&', 'a&b', '&U-', '&?-', 'é']) assert.equal(decodeUtf7(bad), undefined, bad);
-});
-
-test('any name survives modified UTF-7', () => {
-  fc.assert(fc.property(fc.string({ unit: 'grapheme' }), (name) => assert.equal(decodeUtf7(encodeUtf7(name)), name)));
-});
 
 test('list patterns: * takes all, % one level', () => {
   const names = ['INBOX', 'a', 'a/b', 'a/b/c', 'ab'];
