@@ -15,8 +15,6 @@ export const MAX_QUEUED = 256 * 1_024;
 export const MAX_QUEUED_WHEN_FULL = 16 * 1_024;
 /** Answers and notifications may be queued up to here: a client that reads none of them is kicked. */
 export const MAX_QUEUED_CONTROL = MAX_QUEUED + 64 * 1_024;
-/** Bytes queued for all clients together before `MAX_QUEUED_WHEN_FULL` counts. */
-export const MAX_QUEUED_TOTAL = 64 * 1_024 * 1_024;
 
 // Ours. What a client may have done for it; more is dropped.
 /** c-toxcore sends all packets of a session so while a route is missing. */
@@ -34,6 +32,8 @@ export interface Route {
 /** What all clients share. */
 export interface SendPool {
   queued: number;
+  /** From here on `MAX_QUEUED_WHEN_FULL` counts. */
+  readonly limit: number;
   /** Those for whom something was sealed since the last flush. */
   readonly touched: Set<ServedClient>;
 }
@@ -55,7 +55,7 @@ export class ServedClient {
   routes: (Route | undefined)[] = [];
   readonly routeIds = new Map<KeyId, number>();
   pingId: Uint8Array | undefined;
-  /** When it last sent anything but pings. */
+  /** When it last sent anything but pings, or was sent data. */
   lastActive: Mono;
   readonly oob = new Budget(OOB_RATE);
   readonly onion = new Budget(ONION_RATE);
@@ -114,7 +114,7 @@ export class ServedClient {
 
   /** As `send`, for what may get lost. */
   sendData(packet: Uint8Array): boolean {
-    return this.send(packet, this.#pool.queued > MAX_QUEUED_TOTAL ? MAX_QUEUED_WHEN_FULL : MAX_QUEUED);
+    return this.send(packet, this.#pool.queued > this.#pool.limit ? MAX_QUEUED_WHEN_FULL : MAX_QUEUED);
   }
 
   /** Hands all frames to the stream, which tells at once how much of them it could not write. */

@@ -30,7 +30,7 @@ const MAX_HALF_OPEN = 512;
 /** Of those, from one IPv4 address or IPv6 /64. LAN addresses are told apart by port, so not counted. */
 const MAX_HALF_OPEN_EACH = 16;
 const MAX_CLIENTS_EACH = 128;
-/** With all places taken, a client that sent nothing but pings for so long makes room; ms. */
+/** With all places taken, a client that sent nothing but pings and was sent nothing for so long makes room; ms. */
 const IDLE = 600_000;
 /** Log-ins cost about 0.15 ms: for one source, and for all, as there are many addresses. */
 const LOGINS_EACH = { burst: 64, perSecond: 2 };
@@ -50,9 +50,17 @@ export interface RelayLimits {
   readonly clientRate?: number | undefined;
   /** The same for all clients together. Default 64 MiB, which keeps half a processor busy. */
   readonly totalRate?: number | undefined;
+  /** Bytes that may wait for all clients together; beyond, 16 KiB for each. Default 64 MiB. */
+  readonly maxQueued?: number | undefined;
 }
 
-const DEFAULT_LIMITS = { maxClients: 1_024, clientRate: 32 * 1_048_576, totalRate: 64 * 1_048_576 };
+const MEBIBYTE = 1_048_576;
+const DEFAULT_LIMITS = {
+  maxClients: 1_024,
+  clientRate: 32 * MEBIBYTE,
+  totalRate: 64 * MEBIBYTE,
+  maxQueued: 64 * MEBIBYTE,
+};
 
 export interface RelayServerHooks {
   /** An onion request of which we are hop A; `body` is the plain text of its layer, a view. */
@@ -87,7 +95,7 @@ export class RelayServer {
   readonly #dhtKeys: KeyPair;
   readonly #limits: Required<{ [K in keyof RelayLimits]: number }>;
   readonly #board: Switchboard;
-  readonly #pool: SendPool = { queued: 0, touched: new Set() };
+  readonly #pool: SendPool;
   readonly #scratch = packetScratch();
   readonly #halfOpen = new DeadlineQueue<ServedClient>(LOGIN_TIMEOUT);
   readonly #pings = new DeadlineQueue<ServedClient>(PING_INTERVAL);
@@ -111,7 +119,9 @@ export class RelayServer {
       maxClients: limits.maxClients ?? DEFAULT_LIMITS.maxClients,
       clientRate: limits.clientRate ?? DEFAULT_LIMITS.clientRate,
       totalRate: limits.totalRate ?? DEFAULT_LIMITS.totalRate,
+      maxQueued: limits.maxQueued ?? DEFAULT_LIMITS.maxQueued,
     };
+    this.#pool = { queued: 0, limit: this.#limits.maxQueued, touched: new Set() };
     this.#traffic = rateBudget(this.#limits.totalRate);
     this.#board = new Switchboard((now, client, nonce, body) =>
       hooks.onOnionRequest(now, client.number, client.from, nonce, body),

@@ -167,6 +167,7 @@ export class Switchboard {
     // The peer may have left meanwhile; and c-toxcore would leave us if we passed on an empty one.
     if (!route.other || packet.length < 2) return true;
     packet[0] = route.otherId;
+    route.other.lastActive = client.lastActive;
     this.#count(route.other.sendData(packet), packet.length);
     return true;
   }

@@ -22,13 +22,18 @@ export class Line {
   /** What the peer said first. */
   hello: Uint8Array | undefined;
   readonly #service: Service;
-  #queued = 0;
+  #size = 0;
+  /** What the server believes of `#size`. */
+  #told = 0;
   #handler: StreamHandler | undefined;
 
   constructor(service: Service, from: Endpoint) {
     this.#service = service;
     this.#handler = service.server.accept(service.now, from, {
-      write: (data) => void this.inbound.push(data),
+      write: (data) => {
+        this.inbound.push(data);
+        this.#size += data.length;
+      },
       close: () => {
         this.open = false;
       },
@@ -50,9 +55,9 @@ export class Line {
   /** What the server wrote. As with a socket, it is told only of what does not leave, and when that does. */
   take(): Uint8Array[] {
     const taken = this.reading ? this.inbound.splice(0) : [];
-    const queued = this.inbound.reduce((sum, part) => sum + part.length, 0);
-    if (this.open && queued !== this.#queued) this.#handler!.written(this.#service.now, queued);
-    this.#queued = queued;
+    if (this.reading) this.#size = 0;
+    if (this.open && this.#size !== this.#told) this.#handler!.written(this.#service.now, this.#size);
+    this.#told = this.#size;
     return taken;
   }
 
