@@ -14,7 +14,6 @@ import {
   MAX_ROUTES,
   OOB_RECEIVE,
   OOB_SEND,
-  PING_ID_SIZE,
   RELAY_ONION_REQUEST,
   RELAY_ONION_RESPONSE,
   RELAY_PING,
@@ -23,8 +22,9 @@ import {
   ROUTING_REQUEST,
   ROUTING_RESPONSE,
 } from '../packet/relay.ts';
-import { FRAME_OVERHEAD, FrameOpener, FrameSealer, packetScratch } from './frame.ts';
+import { FrameOpener, packetScratch } from './frame.ts';
 import { ClientHandshake, SERVER_HELLO_SIZE } from './handshake.ts';
+import { newPingId, Outbox } from './outbox.ts';
 
 // spec: TCP client. Milliseconds.
 const PING_INTERVAL = 30_000;
@@ -76,8 +76,7 @@ export class RelayClient {
   #answer = new Uint8Array(0);
   #hello: Uint8Array | undefined;
   #opener: FrameOpener | undefined;
-  #sealer: FrameSealer | undefined;
-  #queuedBelow = 0;
+  #outbox: Outbox | undefined;
   /** Index: id - 16. BOUNDED: 240 with those requested. */
   readonly #routes: (Route | undefined)[] = [];
   readonly #requested = new Map<KeyId, PublicKey>();
@@ -120,12 +119,12 @@ export class RelayClient {
     if (!this.#opener!.push(rest, (packet) => this.#receivePacket(now, packet))) this.#close('bad-frame');
   }
 
-  /** What is to be written to the stream; the caller's. */
-  takeBytes(): Uint8Array | undefined {
+  /** What is to be written to the stream; the caller's. The time, if known, serves to measure the way. */
+  takeBytes(now?: Mono): Uint8Array | undefined {
     if (this.#state === 'closed') return undefined;
     const hello = this.#hello;
     this.#hello = undefined;
-    return hello ?? this.#sealer?.take();
+    return hello ?? this.#outbox?.take(now);
   }
 
   wake(now: Mono): void {
@@ -175,8 +174,7 @@ export class RelayClient {
     const packet = new Uint8Array(1 + data.length);
     packet[0] = id;
     packet.set(data, 1);
-    this.#sealer!.push(packet);
-    return true;
+    return this.#outbox!.pushData(packet, MAX_QUEUED);
   }
 
   /** 1..1024 bytes for whoever is logged in with that key; lost if nobody is. */
@@ -192,7 +190,7 @@ export class RelayClient {
 
   /** What the stream has not yet written of the bytes that it was given. */
   written(_now: Mono, bytesStillQueued: number): void {
-    this.#queuedBelow = bytesStillQueued;
+    this.#outbox?.written(bytesStillQueued);
   }
 
   #login(now: Mono): void {
@@ -203,7 +201,7 @@ export class RelayClient {
     }
     this.#handshake = undefined;
     this.#opener = new FrameOpener(session.key, session.receiveNonce, packetScratch());
-    this.#sealer = new FrameSealer(session.key, session.sendNonce);
+    this.#outbox = new Outbox(this.#env, session);
     this.#state = 'online';
     // The relay lists us at our first frame, and only its answer shows that this is no old handshake.
     this.#ping(now);
@@ -211,8 +209,7 @@ export class RelayClient {
   }
 
   #ping(now: Mono): void {
-    this.#pingId = this.#env.random(PING_ID_SIZE);
-    this.#pingId[0]! |= 1; // not all zero
+    this.#pingId = newPingId(this.#env);
     this.#nextPing = now + PING_INTERVAL;
     this.#deadline = now + PING_TIMEOUT;
     this.#send({ kind: RELAY_PING, pingId: this.#pingId }, MAX_QUEUED_CONTROL);
@@ -243,6 +240,7 @@ export class RelayClient {
         return this.#send({ kind: RELAY_PONG, pingId: packet.pingId }, MAX_QUEUED_CONTROL);
       case RELAY_PONG:
         if (this.#pingId && sameBytes(packet.pingId, this.#pingId)) this.#pingId = this.#deadline = undefined;
+        else this.#outbox!.answered(now, packet.pingId);
         return true;
       case OOB_RECEIVE:
         this.#hooks.onOob(now, packet.peer.slice() as PublicKey, packet.data);
@@ -278,22 +276,17 @@ export class RelayClient {
   }
 
   #send(packet: RelayPacket, limit: number): boolean {
-    if (!this.#sealer || this.#state !== 'online') return false;
-    const encoded = encodeRelayPacket(packet);
-    if (!this.#hasRoom(encoded.length, limit)) return false;
-    this.#sealer.push(encoded);
-    return true;
+    return this.#state === 'online' && this.#outbox!.pushControl(encodeRelayPacket(packet), limit);
   }
 
   #hasRoom(size: number, limit: number): boolean {
-    if (this.#state !== 'online') return false;
-    return this.#sealer!.queued + this.#queuedBelow + FRAME_OVERHEAD + size <= limit;
+    return this.#state === 'online' && this.#outbox!.fits(size, limit);
   }
 
   #close(reason: string): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#handshake = this.#opener = this.#sealer = this.#hello = undefined;
+    this.#handshake = this.#opener = this.#outbox = this.#hello = undefined;
     this.#deadline = this.#nextPing = undefined;
     this.#env.log('relay.closed', { reason });
   }

@@ -181,14 +181,14 @@ export class RelayLink {
     return true;
   }
 
-  #flush(client: RelayClient): void {
-    for (let bytes = client.takeBytes(); bytes; bytes = client.takeBytes()) this.#stream?.write(bytes);
+  #flush(client: RelayClient, now?: Mono): void {
+    for (let bytes = client.takeBytes(now); bytes; bytes = client.takeBytes(now)) this.#stream?.write(bytes);
   }
 
   #settle(now: Mono): void {
     const client = this.#client;
     if (!client) return;
-    this.#flush(client);
+    this.#flush(client, now);
     if (client.state !== 'closed') return;
     this.#stream?.close();
     this.#closed(now);

@@ -1,20 +1,21 @@
-import type { Mono } from '../core/env.ts';
+import type { Env, Mono } from '../core/env.ts';
 import { Budget } from '../core/source-limiter.ts';
 import type { Stream } from '../core/streams.ts';
 import type { KeyId, PublicKey } from '../crypto/keys.ts';
 import { wipe } from '../crypto/sodium.ts';
-import type { RelayClientNumber } from '../packet/relay.ts';
+import { encodeRelayPacket, type RelayClientNumber, type RelayPacket } from '../packet/relay.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
-import { FRAME_OVERHEAD, FrameOpener, FrameSealer } from './frame.ts';
+import { FrameOpener } from './frame.ts';
 import type { RelaySession } from './handshake.ts';
+import { Outbox } from './outbox.ts';
 
 // Ours. Bytes of frames that wait for one client, here and in the driver.
 /** Beyond it data for a client is lost, as on any full line; sessions send it again. */
-export const MAX_QUEUED = 256 * 1_024;
+const MAX_QUEUED = 1_024 * 1_024;
 /** What goes on to be queued for everyone while all together have too much. */
-export const MAX_QUEUED_WHEN_FULL = 16 * 1_024;
-/** Answers and notifications may be queued up to here: a client that reads none of them is kicked. */
-export const MAX_QUEUED_CONTROL = MAX_QUEUED + 64 * 1_024;
+const MAX_QUEUED_WHEN_FULL = 16 * 1_024;
+/** Answers and notifications: a client that does not read so many of them is kicked. */
+const MAX_QUEUED_CONTROL = MAX_QUEUED + 64 * 1_024;
 
 // Ours. What a client may have done for it; more is dropped.
 /** c-toxcore sends all packets of a session so while a route is missing. */
@@ -63,8 +64,9 @@ export class ServedClient {
   readonly #pool: SendPool;
   #session: RelaySession | undefined;
   #opener: FrameOpener | undefined;
-  #sealer: FrameSealer | undefined;
-  #below = 0;
+  #outbox: Outbox | undefined;
+  /** What the pool knows of. */
+  #counted = 0;
   #gone = false;
 
   constructor(
@@ -91,56 +93,65 @@ export class ServedClient {
     return this.#opener;
   }
 
-  /** Bytes of frames that it has not taken yet. */
-  get queued(): number {
-    return this.#below + (this.#sealer?.queued ?? 0);
-  }
-
-  start(session: RelaySession, scratch: Uint8Array): void {
+  start(env: Env, session: RelaySession, scratch: Uint8Array): void {
     this.#session = session;
     this.#opener = new FrameOpener(session.key, session.receiveNonce, scratch);
-    this.#sealer = new FrameSealer(session.key, session.sendNonce);
+    this.#outbox = new Outbox(env, session);
   }
 
-  /** Seals a packet, unless more than `limit` bytes would wait then. */
-  send(packet: Uint8Array, limit: number): boolean {
-    const size = packet.length + FRAME_OVERHEAD;
-    if (this.#gone || !this.#sealer || this.queued + size > limit) return false;
-    this.#sealer.push(packet);
-    this.#pool.queued += size;
-    this.#pool.touched.add(this);
-    return true;
+  /** An answer or a notification. False if too much waits. */
+  sendControl(packet: RelayPacket): boolean {
+    if (!this.#outbox?.pushControl(encodeRelayPacket(packet), MAX_QUEUED_CONTROL)) return false;
+    return this.#touch();
   }
 
-  /** As `send`, for what may get lost. */
+  /** What may get lost, and is if too much waits (false). */
   sendData(packet: Uint8Array): boolean {
-    return this.send(packet, this.#pool.queued > this.#pool.limit ? MAX_QUEUED_WHEN_FULL : MAX_QUEUED);
+    const limit = this.#pool.queued > this.#pool.limit ? MAX_QUEUED_WHEN_FULL : MAX_QUEUED;
+    return this.#outbox?.pushData(packet, limit) === true && this.#touch();
   }
 
-  /** Hands all frames to the stream, which tells at once how much of them it could not write. */
-  flush(): void {
-    const bytes = this.#sealer?.take();
+  /** Hands what may leave to the stream, which tells at once how much of it it could not write. */
+  flush(now: Mono | undefined): void {
+    const bytes = this.#outbox?.take(now);
     if (!bytes) return;
-    this.#pool.queued -= bytes.length;
     this.stream.write(bytes);
+    this.#count();
+  }
+
+  /** A ping among the frames was answered. */
+  answered(now: Mono, pingId: Uint8Array): void {
+    this.#outbox?.answered(now, pingId);
+    this.#pool.touched.add(this);
   }
 
   /** So much of what it was handed waits in the stream. */
   written(queued: number): void {
-    if (this.#gone) return;
-    this.#pool.queued += queued - this.#below;
-    this.#below = queued;
+    this.#outbox?.written(queued);
+    this.#count();
   }
 
   /** Forgets keys and whatever waits. */
   discard(): void {
     if (this.#gone) return;
-    this.#pool.queued -= this.queued;
     this.#pool.touched.delete(this);
     this.#gone = true;
     if (this.#session) wipe(this.#session.key);
-    this.#session = this.#opener = this.#sealer = undefined;
+    this.#session = this.#opener = this.#outbox = undefined;
     this.hello = NONE;
+    this.#count();
+  }
+
+  #touch(): true {
+    this.#pool.touched.add(this);
+    this.#count();
+    return true;
+  }
+
+  #count(): void {
+    const queued = this.#outbox?.queued ?? 0;
+    this.#pool.queued += queued - this.#counted;
+    this.#counted = queued;
   }
 }
 

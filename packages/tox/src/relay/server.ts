@@ -5,17 +5,12 @@ import { Budget, SourceLimiter } from '../core/source-limiter.ts';
 import type { Stream, StreamHandler } from '../core/streams.ts';
 import { type KeyPair, keyId, type Nonce, type PublicKey } from '../crypto/keys.ts';
 import { sharedKey } from '../crypto/sodium.ts';
-import {
-  encodeRelayPacket,
-  PING_ID_SIZE,
-  RELAY_ONION_RESPONSE,
-  RELAY_PING,
-  type RelayClientNumber,
-} from '../packet/relay.ts';
+import { encodeRelayPacket, RELAY_ONION_RESPONSE, RELAY_PING, type RelayClientNumber } from '../packet/relay.ts';
 import { type Endpoint, isLan, sourceOf } from '../wire/endpoint.ts';
 import { packetScratch } from './frame.ts';
 import { answerHello, CLIENT_HELLO_SIZE, helloSender } from './handshake.ts';
-import { MAX_QUEUED_CONTROL, type SendPool, ServedClient } from './served-client.ts';
+import { newPingId } from './outbox.ts';
+import { type SendPool, ServedClient } from './served-client.ts';
 import { Switchboard, type SwitchboardCounts } from './switchboard.ts';
 
 // spec: TCP server. Milliseconds.
@@ -160,9 +155,9 @@ export class RelayServer {
     return {
       received: (at, bytes) => this.#received(at, client, bytes),
       written: (_at, queued) => client.written(queued),
-      closed: () => {
+      closed: (at) => {
         this.#remove(client);
-        this.#flush();
+        this.#flush(at);
       },
     };
   }
@@ -183,7 +178,7 @@ export class RelayServer {
     }
     for (let client = this.#pings.take(now); client; client = this.#pings.take(now)) this.#ping(now, client);
     if (this.#resumeAt !== undefined && now >= this.#resumeAt) this.#resume(now);
-    this.#flush();
+    this.#flush(now);
   }
 
   nextWake(): Mono | undefined {
@@ -206,7 +201,7 @@ export class RelayServer {
     };
     if (rest && client.opener && !client.opener.push(rest, onPacket)) this.#kick(client, 'kicked');
     this.#charge(now, client, Math.max(bytes.length, frames * MIN_FRAME_COST));
-    this.#flush();
+    this.#flush(now);
   }
 
   /** What is left of the bytes once the hello was answered. */
@@ -228,7 +223,7 @@ export class RelayServer {
     client.publicKey = publicKey;
     client.id = keyId(publicKey);
     client.hello = new Uint8Array(0);
-    client.start(answered.session, this.#scratch);
+    client.start(this.#env, answered.session, this.#scratch);
     client.stream.write(answered.answer);
     return bytes.subarray(taken);
   }
@@ -266,12 +261,11 @@ export class RelayServer {
   }
 
   #ping(now: Mono, client: ServedClient): void {
-    const pingId = this.#env.random(PING_ID_SIZE);
-    pingId[0]! |= 1; // not all zero
+    const pingId = newPingId(this.#env);
     client.pingId = pingId;
     this.#pings.set(now, client);
     this.#pongs.set(now, client);
-    client.send(encodeRelayPacket({ kind: RELAY_PING, pingId }), MAX_QUEUED_CONTROL);
+    client.sendControl({ kind: RELAY_PING, pingId });
   }
 
   /** A client that sends more than its share, or than there is for all, is not read for a while. */
@@ -322,8 +316,8 @@ export class RelayServer {
     client.discard();
   }
 
-  #flush(): void {
-    for (const client of this.#pool.touched) client.flush();
+  #flush(now?: Mono): void {
+    for (const client of this.#pool.touched) client.flush(now);
     this.#pool.touched.clear();
   }
 }

@@ -17,7 +17,7 @@ import {
   ROUTING_REQUEST,
   ROUTING_RESPONSE,
 } from '../packet/relay.ts';
-import { MAX_QUEUED_CONTROL, type Route, type ServedClient } from './served-client.ts';
+import type { Route, ServedClient } from './served-client.ts';
 
 /** A routing response with it refuses. */
 const NO_ROUTE = 0;
@@ -92,9 +92,10 @@ export class Switchboard {
         this.#drop(client, packet.id);
         return true;
       case RELAY_PING:
-        return control(client, { kind: RELAY_PONG, pingId: packet.pingId });
+        return client.sendControl({ kind: RELAY_PONG, pingId: packet.pingId });
       case RELAY_PONG:
         if (client.pingId && sameBytes(client.pingId, packet.pingId)) client.pingId = undefined;
+        else client.answered(now, packet.pingId);
         return true;
       case OOB_SEND:
         this.#sendOob(now, client, packet.peer, packet.data);
@@ -113,7 +114,7 @@ export class Switchboard {
   }
 
   #open(client: ServedClient, peer: PublicKey): boolean {
-    const respond = (id: number) => control(client, { kind: ROUTING_RESPONSE, id, peer });
+    const respond = (id: number) => client.sendControl({ kind: ROUTING_RESPONSE, id, peer });
     const peerId = keyId(peer);
     if (peerId === client.id) return respond(NO_ROUTE);
     const known = client.routeIds.get(peerId);
@@ -140,8 +141,8 @@ export class Switchboard {
     back.other = client;
     back.otherId = id;
     // A peer that has no room even for this will be kicked at the next ping, which ends the route.
-    control(other, { kind: CONNECT_NOTIFICATION, id: otherId });
-    return control(client, { kind: CONNECT_NOTIFICATION, id });
+    other.sendControl({ kind: CONNECT_NOTIFICATION, id: otherId });
+    return client.sendControl({ kind: CONNECT_NOTIFICATION, id });
   }
 
   #drop(client: ServedClient, id: number): void {
@@ -158,7 +159,7 @@ export class Switchboard {
     route.other = undefined;
     const back = other.routes[otherId - FIRST_ROUTE_ID];
     if (back) back.other = undefined;
-    control(other, { kind: DISCONNECT_NOTIFICATION, id: otherId });
+    other.sendControl({ kind: DISCONNECT_NOTIFICATION, id: otherId });
   }
 
   #forward(client: ServedClient, packet: Uint8Array): boolean {
@@ -189,8 +190,4 @@ export class Switchboard {
       this.counts.dropped++;
     }
   }
-}
-
-function control(client: ServedClient, packet: RelayPacket): boolean {
-  return client.send(encodeRelayPacket(packet), MAX_QUEUED_CONTROL);
 }
