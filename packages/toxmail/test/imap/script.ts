@@ -3,12 +3,13 @@ import type { ClientWire } from '../../src/base/client-server.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import type { ImapDeps } from '../../src/imap/session/context.ts';
 import { ImapSession } from '../../src/imap/session/session.ts';
+import type { MailStore } from '../../src/mailbox/types.ts';
 import { settle, until, VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
 import { MemoryStore } from './memory-store.ts';
 
 /** Sessions on one mailbox, without sockets. */
-export class ImapBox {
-  readonly store = new MemoryStore();
+export class ImapBox<Store extends MailStore = MemoryStore> {
+  readonly store: Store;
   readonly scheduler = new VirtualScheduler();
   readonly deps: ImapDeps = {
     authenticate: async (user, password) =>
@@ -17,6 +18,10 @@ export class ImapBox {
     log: silentLogger,
     version: '1.2.3',
   };
+
+  constructor(store: Store = new MemoryStore() as never) {
+    this.store = store;
+  }
 
   async connect(
     given: { deps?: Partial<ImapDeps>; wire?: Partial<ClientWire>; local?: boolean } = {},

@@ -24,8 +24,11 @@ export async function writeUpdates(context: Context, mayExpunge: boolean): Promi
 
 /** RFC 9051 §7.3.5: new keywords are announced before a mail has them. */
 export function writeKeywords({ view, out }: Context): void {
-  if (!view || view.keywords === view.folder.keywords) return;
-  view.keywords = view.folder.keywords;
+  const keywords = view?.folder.keywords;
+  if (!view || !keywords || view.keywords === keywords) return;
+  const known = view.keywords;
+  view.keywords = keywords;
+  if (known.length === keywords.length && keywords.every((each, i) => each === known[i])) return;
   out.line(flagsLine(view.keywords));
   out.line(permanentFlagsLine(view.folder, view.readOnly));
 }
