@@ -59,6 +59,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     help: 'how much mail the account may have: 500M, 20G, or none for no limit',
   },
   {
+    name: 'account rename',
+    positionals: ['name', 'new'],
+    options: [],
+    kind: 'control',
+    help: 'give an account another name; mail programs must log in with the new one',
+  },
+  {
     name: 'account remove',
     positionals: ['name'],
     options: [],

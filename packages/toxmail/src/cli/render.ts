@@ -25,6 +25,10 @@ const RENDERERS: Readonly<Record<string, (result: never) => string[]>> = {
       ? `The mailbox of ${row.name} has no limit.`
       : `The mailbox of ${row.name} takes up to ${row.quota} bytes.`,
   ],
+  'account rename': (row: Row) => [
+    `${row.before} is ${row.name} now. Mail programs log in as ${row.name}; contacts notice nothing.`,
+    'Lines of config.toml that name the account are yours to change.',
+  ],
   'account remove': (row: Row) => [`Account ${row.name} is removed. Its mail and identity are kept in ${row.keptIn}`],
   address: (row: Row) => [
     'Give one of these to people who want to write to you:',

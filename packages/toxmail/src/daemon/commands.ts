@@ -23,6 +23,8 @@ export interface RunningParts {
   stopAccount(account: string): Promise<void>;
   /** Whoever logged in with the old one must do so again. */
   passwordChanged(account: string): void;
+  /** Stops everything, does the work, and starts again on the same ports. */
+  whileStopped(work: () => Promise<void>): Promise<void>;
   befriend(contact: Contact): void;
   unfriend(account: string, publicKey: string): void;
   /** The name or address under which mail programs reach this machine. */
@@ -128,6 +130,16 @@ export class Commands {
     const quota = bytesOf(text(args, 'size'));
     this.#folder.accounts.setQuota(name, quota);
     return { name, quota: quota ?? null };
+  }
+
+  /** A running daemon is stopped for it and started again: all of it knows accounts by their names. */
+  async renameAccount(args: Args): Promise<unknown> {
+    const { name } = this.#account(text(args, 'name'));
+    const to = text(args, 'new').toLowerCase();
+    this.#folder.accounts.mustBeFree(to);
+    const rename = (): Promise<void> => this.#folder.renameAccount(name, to);
+    await (this.#running ? this.#running.whileStopped(rename) : rename());
+    return { name: to, before: name };
   }
 
   async removeAccount(args: Args): Promise<unknown> {
@@ -311,6 +323,7 @@ const HANDLERS: Readonly<Record<string, (this: Commands, args: Args) => unknown>
   'account password': Commands.prototype.setPassword,
   'account save-sent': Commands.prototype.setSaveSent,
   'account quota': Commands.prototype.setQuota,
+  'account rename': Commands.prototype.renameAccount,
   'account remove': Commands.prototype.removeAccount,
   address: Commands.prototype.address,
   'contact add': Commands.prototype.addContact,

@@ -73,6 +73,24 @@ export class DataFolder {
     return secret;
   }
 
+  /** Identity, contacts and mail stay. Nothing of the account may run. */
+  async renameAccount(from: string, to: string): Promise<void> {
+    this.accounts.rename(from, to);
+    await this.finishRenames();
+  }
+
+  /** The names are on the disk before the folders follow, so that a start after a crash knows what belongs to whom. */
+  async finishRenames(): Promise<void> {
+    for (const { from, to } of this.accounts.renames()) {
+      const [old, now] = [from, to].map((name) => join(this.path, 'accounts', name)) as [string, string];
+      if ((await realFiles.stat(old)) && !(await realFiles.stat(now))) {
+        await realFiles.rename(old, now);
+        await realFiles.syncFolder(join(this.path, 'accounts'));
+      }
+      this.accounts.renamed(from);
+    }
+  }
+
   /** Forgets the account; its folder (identity and mail) is kept under removed/. Returns where. */
   async removeAccount(name: string): Promise<string> {
     this.accounts.remove(name);
@@ -113,6 +131,7 @@ export async function openDataFolder(path: string, tox: ToxFactory, scheduler: S
   const database = openDatabase(join(path, 'toxmail.db'));
   const folder = new DataFolder(path, database, tox, scheduler);
   await realFiles.mkdir(folder.spool);
+  await folder.finishRenames();
   return folder;
 }
 

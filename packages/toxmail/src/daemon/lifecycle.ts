@@ -9,8 +9,8 @@ import { startControlServer } from './control-server.ts';
 import { type DataFolder, firstAccountName, openDataFolder } from './data-folder.ts';
 import { firstScreen, laterScreen } from './first-screen.ts';
 import { lockFolder } from './folder-lock.ts';
+import { RestartableDaemon } from './restartable.ts';
 import { toxFactory } from './tox-factory.ts';
-import { startDaemon } from './wire-up.ts';
 
 /** A predecessor that was just killed or stopped may need so long to vanish. */
 const PREDECESSOR_WAIT_MS = 2_000;
@@ -27,15 +27,15 @@ export async function runDaemon(dataDir: string, config: Config): Promise<number
     const folder = await openDataFolder(dataDir, tox, systemScheduler);
     try {
       const first = await firstAccount(folder);
-      const daemon = await startDaemon({ folder, config, tox, scheduler: systemScheduler, log });
+      const daemon = await RestartableDaemon.start({ folder, config, tox, scheduler: systemScheduler, log });
       try {
-        const control = await startControlServer(dataDir, (name, args) => daemon.commands.run(name, args), log);
+        const control = await startControlServer(dataDir, (name, args) => daemon.run(name, args), log);
         const accounts = folder.accounts.list();
         const { listeners, mailHost } = daemon;
         const screen = { dataDir, listeners, mailHost, accounts, config };
         process.stdout.write(first ? firstScreen(screen, first) : laterScreen(screen));
         for (const name of config.ignored) log.warn('config.not-built', { option: name });
-        const reason = await stopWish();
+        const reason = await Promise.race([stopWish(), daemon.failure]);
         log.info('daemon.stopping', { reason });
         await control.close();
       } finally {

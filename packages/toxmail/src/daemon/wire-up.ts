@@ -46,10 +46,12 @@ export interface DaemonParts {
   readonly tox: ToxFactory;
   readonly scheduler: Scheduler;
   readonly log: Logger;
+  /** Stops all this, does the work, and starts it again. */
+  whileStopped(work: () => Promise<void>): Promise<void>;
 }
 
 /** Builds the object graph and starts it: the only place that knows which part uses which. */
-export async function startDaemon({ folder, config, tox, scheduler, log }: DaemonParts): Promise<Daemon> {
+export async function startDaemon({ folder, config, tox, scheduler, log, whileStopped }: DaemonParts): Promise<Daemon> {
   const services = new Map<string, AccountServices>(); // one per account
   const stops: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
@@ -212,6 +214,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log }: Daemo
         await removeAccount(name);
       },
       passwordChanged: (account) => imap.endSessions(account, 'The password was changed'),
+      whileStopped,
       befriend: (contact) => services.get(contact.account)?.node.befriend(contact),
       unfriend: (account, publicKey) => services.get(account)?.node.unfriend(publicKey),
       mailHost: () => mailHost(config),

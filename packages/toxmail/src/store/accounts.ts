@@ -33,13 +33,7 @@ export class Accounts {
 
   /** Throws UserError for a bad or taken name. */
   add(name: string, passwordHash: string): Account {
-    if (!NAME.test(name)) {
-      throw new UserError(`"${name}" cannot be an account name: use 1 to 64 of a-z, 0-9, dot, dash and underscore.`);
-    }
-    if (parseAddress(`${name}@tox`)?.target.kind !== 'name') {
-      throw new UserError(`"${name}" cannot be an account name: it reads as a Tox ID or public key.`);
-    }
-    if (this.get(name)) throw new UserError(`There is an account "${name}" already.`);
+    this.mustBeFree(name);
     const sql = 'INSERT INTO accounts (name, password_hash, created_at, welcomed) VALUES (?, ?, ?, 0)';
     this.#db.prepare(sql).run(name, passwordHash, this.#clock.unixMs());
     return this.get(name)!;
@@ -100,9 +94,46 @@ export class Accounts {
     this.#change('UPDATE accounts SET tox_id = ? WHERE name = ?', toxId.toUpperCase(), name);
   }
 
+  /** With all that is known by its name here. Its folder is the caller's to rename; nothing of it may run. */
+  rename(from: string, to: string): void {
+    this.mustBeFree(to);
+    this.#db.transaction(() => {
+      this.#db.exec('PRAGMA defer_foreign_keys = ON'); // until the commit
+      this.#change('UPDATE accounts SET name = ? WHERE name = ?', to, from);
+      const named = `SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c
+        WHERE m.type = 'table' AND c.name = 'account'`;
+      for (const { name } of this.#db.prepare(named).all())
+        this.#db.prepare(`UPDATE "${name}" SET account = ? WHERE account = ?`).run(to, from);
+      const lanes = 'UPDATE recipients SET lane = ? WHERE lane = ?';
+      this.#db.prepare(lanes).run(`local:${to}`, `local:${from}`);
+      this.#db.prepare('INSERT INTO renames (old, new) VALUES (?, ?)').run(from, to);
+    });
+  }
+
+  /** Accounts whose folders have their old names yet: renamed just now, or before a crash. */
+  renames(): { from: string; to: string }[] {
+    const rows = this.#db.prepare('SELECT old, new FROM renames ORDER BY id').all();
+    return rows.map((row) => ({ from: String(row.old), to: String(row.new) }));
+  }
+
+  renamed(from: string): void {
+    this.#db.prepare('DELETE FROM renames WHERE old = ?').run(from);
+  }
+
   /** With its contacts and requests. Its mail folder and queued mail are the caller's to remove. */
   remove(name: string): void {
     this.#change('DELETE FROM accounts WHERE name = ?', name);
+  }
+
+  /** Throws UserError for a name that is bad or taken. */
+  mustBeFree(name: string): void {
+    if (!NAME.test(name)) {
+      throw new UserError(`"${name}" cannot be an account name: use 1 to 64 of a-z, 0-9, dot, dash and underscore.`);
+    }
+    if (parseAddress(`${name}@tox`)?.target.kind !== 'name') {
+      throw new UserError(`"${name}" cannot be an account name: it reads as a Tox ID or public key.`);
+    }
+    if (this.get(name)) throw new UserError(`There is an account "${name}" already.`);
   }
 
   #change(sql: string, ...values: (string | number | null)[]): void {

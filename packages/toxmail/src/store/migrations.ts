@@ -112,4 +112,8 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE accounts ADD COLUMN quota INTEGER; -- bytes of mail; null: no limit
   `,
+  `
+  -- Accounts that were renamed, while their folders have the old names yet.
+  CREATE TABLE renames (id INTEGER PRIMARY KEY, old TEXT NOT NULL UNIQUE, new TEXT NOT NULL) STRICT;
+  `,
 ];

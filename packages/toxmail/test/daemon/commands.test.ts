@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -77,6 +77,7 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
     startAccount: async () => {},
     stopAccount: async () => {},
     passwordChanged: (account) => void heard.push(`password of ${account}`),
+    whileStopped: (work) => work(),
     befriend: (contact) => node.befriend(contact),
     unfriend: (_account, key) => node.unfriend(key),
     mailHost: () => 'pi.example.org',
@@ -346,4 +347,30 @@ test('a new password ends the sessions that logged in with the old one', async (
   const { run, heard } = await running(t);
   await run('account password', { name: 'me' });
   assert.deepEqual(heard, ['password of me']);
+});
+
+test('an account that is renamed keeps its identity, contacts and mail; only its name is another', async (t) => {
+  const { folder, run } = await stopped(t, ['mum', 'tom']);
+  const before = await run('address', { account: 'mum' });
+  await run('contact add', { account: 'mum', name: 'bob', address: newToxId(), email: ['bob@example.org'] });
+  const file = join(folder.maildirOf('mum'), 'new', 'x');
+  mkdirSync(join(file, '..'), { recursive: true });
+  writeFileSync(file, 'mail');
+  assert.deepEqual(await run('account rename', { name: 'mum', new: 'Mama' }), { name: 'mama', before: 'mum' });
+  assert.deepEqual({ ...(await run('address', { account: 'mama' })), account: 'mum' }, before);
+  assert.equal(readFileSync(join(folder.maildirOf('mama'), 'new', 'x'), 'utf8'), 'mail');
+  assert.deepEqual((await run('contact show', { account: 'mama', name: 'bob' })).emails, ['bob@example.org']);
+  assert.equal(folder.accounts.get('mum'), undefined);
+  await refused(run('account rename', { name: 'mama', new: 'tom' }), /already/);
+  await refused(run('account rename', { name: 'mama', new: '../x' }), /cannot be/);
+  await run('account rename', { name: 'tom', new: 'mum' }); // a name that became free
+});
+
+test('killed between the new name and its folder, the next start finishes the renaming', async (t) => {
+  const { folder, run } = await stopped(t, ['mum']);
+  const { toxId } = await run('address', { account: 'mum' });
+  folder.accounts.rename('mum', 'mama');
+  await folder.finishRenames();
+  assert.equal((await run('address', { account: 'mama' })).toxId, toxId);
+  assert.deepEqual(folder.accounts.renames(), []);
 });

@@ -141,6 +141,20 @@ test('mail between two accounts of one daemon arrives without any network', asyn
   assert.match(mail!, /^From: me <me@tox>\r$/m);
 });
 
+test('any form of the name logs in; an account renamed while the daemon runs has its mail under the new one', async (t) => {
+  const folder = scratch(t);
+  const me = await person(t, folder, 'me', 'none');
+  await send(me, 'me@tox', 'to myself', randomBytes(100));
+  const { toxId, publicKey, addresses } = await json(me.data, 'address');
+  for (const name of ['me', 'ME', 'me@tox', 'Me@tox.alt', `${publicKey}@tox`, `${toxId}@tox.alt`, ...addresses])
+    await until(`mail as ${name}`, async () => (await fetchMail({ ...me, name })).length === 1);
+  await json(me.data, 'account', 'rename', 'me', 'mum');
+  assert.equal((await fetchMail({ ...me, name: 'mum' })).length, 1);
+  await send({ ...me, name: 'mum' }, 'mum@tox', 'to myself again', randomBytes(100));
+  await until('the second mail', async () => (await fetchMail({ ...me, name: 'mum@tox' })).length === 2);
+  assert.equal((await json(me.data, 'address')).toxId, toxId);
+});
+
 test('a bootstrap node keeps its key and answers status and node', async (t) => {
   const data = join(scratch(t), 'b');
   const first = await launch(t, 'bootstrap', '--data', data, '--udp-port', '0', '--bootstrap', 'none');
