@@ -200,6 +200,12 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
     };
     for (const name of services.keys()) await greet(name);
 
+    const endSessions = (account: string, reason: string): void => {
+      imap.endSessions(account, reason);
+      pop3.endSessions(account);
+      smtp.endSessions(account);
+    };
+
     const running: RunningParts = {
       listeners,
       toxState: (account) => toxState(services.get(account)),
@@ -210,10 +216,10 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
         await greet(name);
       },
       async stopAccount(name) {
-        imap.endSessions(name, 'The account was removed');
+        endSessions(name, 'The account was removed');
         await removeAccount(name);
       },
-      passwordChanged: (account) => imap.endSessions(account, 'The password was changed'),
+      passwordChanged: (account) => endSessions(account, 'The password was changed'),
       whileStopped,
       befriend: (contact) => services.get(contact.account)?.node.befriend(contact),
       unfriend: (account, publicKey) => services.get(account)?.node.unfriend(publicKey),

@@ -24,4 +24,9 @@ export class Pop3Server extends ClientServer<Pop3Session> {
       session: (wire, remote) => new Pop3Session(wire, deps, remote, isLoopback(remote)),
     });
   }
+
+  /** Ends the sessions of an account that was removed or has another password now. */
+  endSessions(account: string): void {
+    for (const session of this.sessions()) if (session.account === account) session.shutDown();
+  }
 }

@@ -79,6 +79,11 @@ export class Pop3Session implements ClientSession {
     return this.#account !== undefined;
   }
 
+  /** Whose mailbox this session holds. */
+  get account(): string | undefined {
+    return this.#account;
+  }
+
   async start(): Promise<void> {
     this.#touch();
     await this.#send('+OK Toxmail POP3 server ready');

@@ -177,6 +177,12 @@ export class SubmissionServer {
     await Promise.all([closing(this.#plain), this.#overTls && closing(this.#overTls)]);
   }
 
+  /** Ends what an account that was removed or has another password now was logged in with; mails under way go on. */
+  endSessions(account: string): void {
+    for (const server of [this.#plain, this.#overTls])
+      if (server) dismiss(server, '4.7.0 Log in again', (session) => session.user === account);
+  }
+
   async #logIn(auth: SMTPServerAuthentication, session: SMTPServerSession): Promise<string> {
     const { accounts, throttle, log } = this.#deps;
     const client = session.remoteAddress;
@@ -279,10 +285,15 @@ async function listening(
 
 async function closing(server: SMTPServer): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  dismiss(server, '4.3.2 Toxmail is being stopped', () => true);
+  await closed;
+}
+
+/** Ends connections that have no mail under way. */
+function dismiss(server: SMTPServer, why: string, which: (session: SMTPServerSession) => boolean): void {
   for (const connection of server.connections) {
-    if (connection.session.envelope?.mailFrom) continue;
-    connection.send(421, '4.3.2 Toxmail is being stopped');
+    if (connection.session.envelope?.mailFrom || !which(connection.session)) continue;
+    connection.send(421, why);
     connection._socket.destroySoon(); // when that is sent, whether the client hangs up or not
   }
-  await closed;
 }

@@ -13,6 +13,7 @@ interface Setup {
   readonly port: number;
   readonly tlsPort: number;
   readonly ca: string;
+  readonly server: Pop3Server;
 }
 
 async function withServer(use: (setup: Setup) => Promise<void>): Promise<void> {
@@ -27,7 +28,7 @@ async function withServer(use: (setup: Setup) => Promise<void>): Promise<void> {
   const { port } = await server.listen({ host: '0.0.0.0', port: 0 });
   const { port: tlsPort } = await server.listenTls({ host: '0.0.0.0', port: 0 });
   try {
-    await use({ port, tlsPort, ca });
+    await use({ port, tlsPort, ca, server });
   } finally {
     await server.close();
     remove();
@@ -107,5 +108,24 @@ test('a broken handshake ends that connection and no other', async () => {
     const good = await TextClient.openTls(tlsPort, ca);
     assert.match(await good.until(LINE), /^\+OK/);
     good.close();
+  });
+});
+
+test('a session of another password is ended, and what it marked stays', async () => {
+  await withServer(async ({ port, server }) => {
+    const logIn = async (): Promise<TextClient> => {
+      const client = await TextClient.open(port);
+      await client.until(LINE);
+      await client.ask('USER mrose', LINE);
+      assert.match(await client.ask('PASS secret word', LINE), /^\+OK 1 mails/);
+      return client;
+    };
+    const client = await logIn();
+    await client.ask('DELE 1', LINE);
+    server.endSessions('other');
+    assert.match(await client.ask('NOOP', LINE), /^\+OK/);
+    server.endSessions('mrose');
+    await client.until(/$never/);
+    (await logIn()).close();
   });
 });

@@ -26,6 +26,7 @@ interface Setup {
   readonly tlsPort: number;
   readonly ca: string;
   readonly queue: Queue;
+  readonly server: SubmissionServer;
 }
 
 async function withServer(use: (setup: Setup) => Promise<void>): Promise<void> {
@@ -53,7 +54,7 @@ async function withServer(use: (setup: Setup) => Promise<void>): Promise<void> {
   const { port } = await server.listen({ host: '0.0.0.0', port: 0 });
   const { port: tlsPort } = await server.listenTls({ host: '0.0.0.0', port: 0 });
   try {
-    await use({ port, tlsPort, ca, queue });
+    await use({ port, tlsPort, ca, queue, server });
   } finally {
     await server.close();
     await queue.stop();
@@ -130,5 +131,24 @@ test('from another machine nobody logs in without TLS', { skip: !outwardAddress 
     assert.match(await client.ask('EHLO client', REPLY), /AUTH PLAIN LOGIN/);
     assert.match(await client.ask(AUTH, REPLY), /^235/);
     client.close();
+  });
+});
+
+test('with a new password, or without the account, those logged in are told to go, in clear and within TLS', async () => {
+  await withServer(async ({ port, tlsPort, ca, server }) => {
+    const clients = [await TextClient.open(port), await TextClient.openTls(tlsPort, ca)];
+    const stranger = await TextClient.open(port);
+    for (const client of [...clients, stranger]) {
+      await client.until(REPLY);
+      await client.ask('EHLO client', REPLY);
+    }
+    for (const client of clients) assert.match(await client.ask(AUTH, REPLY), /^235/);
+    server.endSessions('mum');
+    for (const client of clients) {
+      assert.match(await client.until(REPLY), /^421 4\.7\.0/);
+      await client.until(/$never/);
+    }
+    assert.match(await stranger.ask('NOOP', REPLY), /^250/);
+    stranger.close();
   });
 });
