@@ -105,6 +105,14 @@ test('folders are made, renamed, subscribed and deleted, with the codes of RFC 5
   );
 });
 
+test('who deletes the folder that is open goes on without one', async () => {
+  const client = await new ImapBox().logIn();
+  await client.run('C: a CREATE Old', 'S: a OK *');
+  client.send('b SELECT Old\r\n');
+  while (!(await client.line()).startsWith('b OK'));
+  await client.run('C: c DELETE Old', 'S: c OK Deleted', 'C: d CHECK', 'S: d BAD *', 'C: e NOOP', 'S: e OK *');
+});
+
 test('a client that enabled UTF-8 has names as they are', async () => {
   const client = await new ImapBox().logIn('UTF8=ACCEPT');
   const name = Buffer.from('"Entwürfe"').toString('latin1');
