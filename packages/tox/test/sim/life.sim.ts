@@ -13,7 +13,7 @@ test(`${LARGE} nodes live through churn, a partition and moves, and each costs a
     network.befriend(2);
     return quiet(t, network, empty);
   });
-  costs.push(live(t, LARGE, 5));
+  costs.push(live(t, LARGE, 3));
   const [, hundred, thousand] = costs as [Cost, Cost, Cost];
   assert.ok(thousand.datagramsPerMinute < 1.5 * hundred.datagramsPerMinute, 'datagrams do not grow with the network');
   assert.ok(hundred.memory > 0, 'memory was measured');

@@ -73,8 +73,8 @@ export function live(t: TestContext, size: number, churnMinutes: number): Cost {
 export function quiet(t: TestContext, { world, people }: Network, empty: number): Cost {
   world.runFor(3 * MINUTE);
   const before = world.delivered;
-  world.runFor(2 * MINUTE);
-  const datagramsPerMinute = (world.delivered - before) / people.length / 2;
+  world.runFor(MINUTE);
+  const datagramsPerMinute = (world.delivered - before) / people.length;
   const used = (memory() - empty) / people.length;
   const told = empty === 0 ? '' : `, ${(used * 1024).toFixed(0)} KiB of memory each`;
   t.diagnostic(`${people.length} nodes: ${datagramsPerMinute.toFixed(0)} datagrams a minute and node${told}`);
