@@ -1,7 +1,7 @@
 import { earlier } from './core/deadline.ts';
 import type { Env, Mono } from './core/env.ts';
 import { Fifo } from './core/fifo.ts';
-import type { Datagram, Machine } from './core/machine.ts';
+import type { Datagram, Machine, SendDatagram } from './core/machine.ts';
 import { type Stream, type StreamHandler, Streams } from './core/streams.ts';
 import { generateKeyPair, type KeyPair, keyPairFromSecret, type PublicKey, type SecretKey } from './crypto/keys.ts';
 import { SharedKeys } from './crypto/shared-keys.ts';
@@ -98,7 +98,9 @@ export class Tox implements Machine<ToxEvent> {
     const dhtSharedKeys = new SharedKeys(dhtKeys.secretKey, DHT_SHARED_KEYS);
     this.#proxy = options.proxy;
     this.#udp = (options.udp ?? true) && !options.proxy;
-    const send = this.#udp ? (to: Endpoint, data: Uint8Array) => this.#datagrams.push({ to, data }) : () => {};
+    const send: SendDatagram = (to, data, spread) => {
+      if (this.#udp) this.#datagrams.push({ to, data, spread });
+    };
 
     this.#dht = new DhtNode(
       env,

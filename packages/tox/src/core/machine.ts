@@ -22,10 +22,15 @@ export interface Machine<Event> {
 export interface Datagram {
   readonly to: Endpoint;
   readonly data: Uint8Array;
+  /**
+   * To be sent from so many further local ports as well; the port that an answer comes to is then
+   * the way to that endpoint. Only as far as the owner can and likes.
+   */
+  readonly spread?: number | undefined;
 }
 
 /** Where a layer puts datagrams. `data` belongs to the callee from then on. */
-export type SendDatagram = (to: Endpoint, data: Uint8Array) => void;
+export type SendDatagram = (to: Endpoint, data: Uint8Array, spread?: number) => void;
 
 /** One byte stream of one machine, numbered by it; a number is never used again. */
 export type StreamId = number & { readonly __stream: true };

@@ -151,7 +151,7 @@ export class DhtNode {
       reached: (now, id) => table.get(id)?.live(now) === true,
       ownPortVaries: () => this.ownAddress().portVaries,
       sendNatPing: (now, receiver, data) => void this.sendRequest(now, receiver, REQUEST_NAT_PING, data),
-      probe: (now, key, to) => exchange.guess(now, key, to),
+      probe: (now, key, to, spread) => exchange.guess(now, key, to, spread),
     });
     this.#bootstrapper = new Bootstrapper(env);
     this.#toPing = new ToPing(own);

@@ -46,9 +46,9 @@ export class Exchange {
     this.#request(now, this.#pending, publicKey, endpoint, target);
   }
 
-  /** A ping to where the node may be. `publicKey` is kept. */
-  guess(now: Mono, publicKey: PublicKey, endpoint: Endpoint): void {
-    this.#request(now, this.#guesses, publicKey, endpoint, undefined);
+  /** A ping to where the node may be, from so many further ports of ours, too. `publicKey` is kept. */
+  guess(now: Mono, publicKey: PublicKey, endpoint: Endpoint, spread: number): void {
+    this.#request(now, this.#guesses, publicKey, endpoint, undefined, spread);
   }
 
   /** The request that this answers, used up by that. */
@@ -72,6 +72,7 @@ export class Exchange {
     publicKey: PublicKey,
     endpoint: Endpoint,
     target: PublicKey | undefined,
+    spread?: number,
   ): void {
     const key = this.#sharedKeys.get(publicKey);
     if (!key) return;
@@ -81,6 +82,6 @@ export class Exchange {
     pending.add(now, id, publicKey, endpoint, target);
     const kind = target ? NODES_REQUEST : PING_REQUEST;
     const plain = target ? encodeNodesRequest({ target, id }) : encodePing(PING_REQUEST, id);
-    this.#send(endpoint, writeDhtFrame(kind, this.#own, nonce, key, plain));
+    this.#send(endpoint, writeDhtFrame(kind, this.#own, nonce, key, plain), spread);
   }
 }

@@ -17,8 +17,8 @@ export interface HolePuncherDeps {
   readonly ownPortVaries: () => boolean | undefined;
   /** Sends a NAT ping through all nodes that know where the receiver is. */
   readonly sendNatPing: (now: Mono, receiver: PublicKey, data: Uint8Array) => void;
-  /** A ping to the searched key at an endpoint where it may be. */
-  readonly probe: (now: Mono, key: PublicKey, to: Endpoint) => void;
+  /** A ping to the searched key at an endpoint where it may be, from so many further ports of ours, too. */
+  readonly probe: (now: Mono, key: PublicKey, to: Endpoint, spread: number) => void;
 }
 
 // Of the spec (ms).
@@ -46,6 +46,18 @@ const QUICK_PINGS = 4;
  */
 const GUESS_RATE = { burst: 4 * ROUND, perSecond: 32 };
 
+/**
+ * Our own port varies, the friend's does not, and he was not reached in so many rounds: he cannot
+ * guess our port unless we have many.
+ */
+const SPREAD_AFTER = 2;
+/** Of 64,512 ports he tries 48 or 96 a round: with so many of ours, one round in three or five succeeds. */
+const SPREAD_PORTS = 256;
+/** Pause between two such bursts, ms: a router remembers for 30 s. After `QUICK_SPREADS` the longer one. */
+const SPREAD_PAUSE = 10_000;
+const SPREAD_LONG_PAUSE = 120_000;
+const QUICK_SPREADS = 6;
+
 interface Target {
   readonly list: SearchList;
   pingId: Uint8Array;
@@ -54,6 +66,8 @@ interface Target {
   punchedAt: Mono;
   rounds: number;
   guesses: PortGuesses;
+  spreads: number;
+  spreadAt: Mono;
 }
 
 /**
@@ -126,6 +140,8 @@ export class HolePuncher {
       punchedAt: Number.NEGATIVE_INFINITY,
       rounds: 0,
       guesses: new PortGuesses(randomInt(this.#env, 65_536)),
+      spreads: 0,
+      spreadAt: now,
     };
     this.#targets.set(list.id, target);
     this.#schedule(Math.max(pingAt, now));
@@ -172,8 +188,15 @@ export class HolePuncher {
     }
     // One reporter's port may be meant for that reporter alone; after the first round its neighbours are tried.
     const trusted = ports.length === 1 && (count > 1 || target.rounds === 0);
-    if (trusted) this.#probe(now, target, address, ports[0]!);
-    else this.#guess(now, target, address, ports);
+    if (!trusted) this.#guess(now, target, address, ports);
+    else this.#probe(now, target, address, ports[0]!, this.#spread(now, target));
+  }
+
+  /** From how many further ports to send now. */
+  #spread(now: Mono, target: Target): number {
+    if (!this.#deps.ownPortVaries() || target.rounds < SPREAD_AFTER || now < target.spreadAt) return 0;
+    target.spreadAt = now + (++target.spreads < QUICK_SPREADS ? SPREAD_PAUSE : SPREAD_LONG_PAUSE);
+    return SPREAD_PORTS;
   }
 
   #guess(now: Mono, target: Target, address: string, ports: readonly number[]): void {
@@ -193,9 +216,9 @@ export class HolePuncher {
     if (this.#guessBudget.take(now)) this.#probe(now, target, address, port);
   }
 
-  #probe(now: Mono, target: Target, address: string, port: number): void {
+  #probe(now: Mono, target: Target, address: string, port: number, spread = 0): void {
     const to = endpoint(address, port);
-    if (to) this.#deps.probe(now, target.list.key, to);
+    if (to) this.#deps.probe(now, target.list.key, to, spread);
   }
 }
 

@@ -77,7 +77,7 @@ export class Driver<Event> {
 
   #drain(): void {
     const machine = this.#machine;
-    for (let d = machine.takeDatagram(); d; d = machine.takeDatagram()) this.#datagrams?.send(d.to, d.data);
+    for (let d = machine.takeDatagram(); d; d = machine.takeDatagram()) this.#datagrams?.send(d.to, d.data, d.spread);
     if (machine.streams && this.#streams) this.#drainStreams(machine.streams, this.#streams);
     // One repaired gap gives thousands of events; a listener that answers each of them must not nest as deep.
     if (!this.#dispatching) this.#dispatch();

@@ -3,6 +3,7 @@ import { BoundedMap } from '../core/bounded-map.ts';
 import { ToxError } from '../core/errors.ts';
 import { type Endpoint, endpoint, endpointAddress, endpointPort, isIp6 } from '../wire/endpoint.ts';
 import { localAddresses } from './interfaces.ts';
+import { UdpFan } from './udp-fan.ts';
 
 export interface UdpOptions {
   /**
@@ -40,6 +41,7 @@ export class UdpSocket {
   #lastToPort = 0;
   /** BOUNDED. By which interface a link-local address is to be reached. */
   readonly #zones = new BoundedMap<string, string>(ZONES);
+  readonly #fan = new UdpFan((from, data) => this.onDatagram(from, data));
 
   private constructor(socket: dgram.Socket, dual: boolean) {
     this.#socket = socket;
@@ -47,6 +49,7 @@ export class UdpSocket {
     socket.on('error', () => {}); // a datagram that cannot be sent is a lost datagram
     socket.on('message', (data, from) => {
       const source = this.#source(from.address, from.port);
+      if (source && !this.#fan.isEmpty) this.#fan.forget(source);
       // A plain array over the same bytes: what `slice` of a Buffer gives is no copy.
       if (source) this.onDatagram(source, new Uint8Array(data.buffer, data.byteOffset, data.length));
     });
@@ -94,8 +97,17 @@ export class UdpSocket {
     return this.#socket.address().port;
   }
 
-  /** To `255.255.255.255` and `ff02::1` means: to everybody in each local network. */
-  send(to: Endpoint, data: Uint8Array): void {
+  /**
+   * To `255.255.255.255` and `ff02::1` means: to everybody in each local network. With `spread`, from
+   * so many further ports, too.
+   */
+  send(to: Endpoint, data: Uint8Array, spread?: number): void {
+    if (spread) this.#fan.spread(to, data, spread);
+    const way = this.#fan.isEmpty ? undefined : this.#fan.route(to);
+    if (way) {
+      way.send(data, endpointPort(to), endpointAddress(to));
+      return;
+    }
     if (to !== this.#lastTo) {
       if (to.startsWith('255.255.255.255:') || to.startsWith('[ff02::1]:')) {
         this.#sendToAll(to, data);
@@ -128,6 +140,7 @@ export class UdpSocket {
   }
 
   async close(): Promise<void> {
+    this.#fan.close();
     await new Promise<void>((done) => this.#socket.close(done));
   }
 

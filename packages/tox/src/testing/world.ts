@@ -1,6 +1,6 @@
 import type { Mono } from '../core/env.ts';
-import type { Machine } from '../core/machine.ts';
-import type { Endpoint } from '../wire/endpoint.ts';
+import type { Datagram, Machine } from '../core/machine.ts';
+import { type Endpoint, endpoint, endpointAddress } from '../wire/endpoint.ts';
 import { type PipeLink, StreamNet } from './byte-pipe.ts';
 import { Heap } from './heap.ts';
 import { seededRandom } from './random.ts';
@@ -36,6 +36,9 @@ export interface WorldEvent<E> {
 /** Wakes in a row that may leave the machine's deadline in the past. */
 const MAX_SPINS = 100;
 
+/** The first further port of a machine. */
+const FURTHER_PORTS = 50_000;
+
 interface Arrival {
   readonly at: Mono;
   readonly seq: number;
@@ -66,6 +69,9 @@ export class World<E> {
   delivered = 0;
 
   readonly #machines = new Map<Endpoint, Machine<E>>();
+  /** Machines by their further ports, and by which of them a machine reaches a peer: see `Datagram.spread`. */
+  readonly #further = new Map<Endpoint, Endpoint>();
+  readonly #ways = new Map<string, Endpoint>();
   readonly #wakes = new Map<Endpoint, Mono>();
   readonly #agenda = new Heap<Arrival>();
   readonly #streams: StreamNet;
@@ -131,8 +137,11 @@ export class World<E> {
     if (!next) return false;
     this.now = Math.max(this.now, next.at);
     const passes = this.routers && next.what instanceof Uint8Array;
-    const at = passes ? this.routers?.enter(this.now, next.from, next.to) : next.to;
-    const machine = at && this.#machines.get(at);
+    const local = passes ? this.routers?.enter(this.now, next.from, next.to) : next.to;
+    if (!local) return true;
+    const at = this.#further.get(local) ?? local;
+    if (at !== local) this.#ways.set(`${at} ${next.from}`, local);
+    const machine = this.#machines.get(at);
     if (!machine) return true;
     if (typeof next.what === 'function') {
       next.what();
@@ -188,7 +197,7 @@ export class World<E> {
   }
 
   #drain(at: Endpoint, machine: Machine<E>): void {
-    for (let d = machine.takeDatagram(); d; d = machine.takeDatagram()) this.#send(at, d.to, d.data);
+    for (let d = machine.takeDatagram(); d; d = machine.takeDatagram()) this.#sendAll(at, d);
     const { streams } = machine;
     for (let c = streams?.takeCommand(); c; c = streams?.takeCommand()) this.#streams.run(at, c);
     for (let event = machine.takeEvent(); event !== undefined; event = machine.takeEvent()) {
@@ -202,6 +211,15 @@ export class World<E> {
       this.#wakes.set(at, wake);
       this.#agenda.push({ at: wake, seq: this.#seq++, what: undefined, from: at, to: at });
     }
+  }
+
+  #sendAll(from: Endpoint, { to, data, spread = 0 }: Datagram): void {
+    for (let i = 0; i < spread; i++) {
+      const further = endpoint(endpointAddress(from), FURTHER_PORTS + i)!;
+      this.#further.set(further, from);
+      this.#send(further, to, data);
+    }
+    this.#send(this.#ways.get(`${from} ${to}`) ?? from, to, data);
   }
 
   #send(from: Endpoint, to: Endpoint, data: Uint8Array): void {

@@ -23,6 +23,8 @@ function setUp(reports: readonly Endpoint[], ownPortVaries: boolean | undefined 
     entry.saysAt = 0;
   }
   const probes: Endpoint[] = [];
+  /** From how many further ports each of them went. */
+  const spreads: number[] = [];
   const pings: Uint8Array[] = [];
   const state = { reached: false };
   const puncher = new HolePuncher(env, {
@@ -31,9 +33,12 @@ function setUp(reports: readonly Endpoint[], ownPortVaries: boolean | undefined 
     reached: () => state.reached,
     ownPortVaries: () => ownPortVaries,
     sendNatPing: (_now, _receiver, data) => pings.push(data),
-    probe: (_now, _key, to) => probes.push(to),
+    probe: (_now, _key, to, spread) => {
+      probes.push(to);
+      spreads.push(spread);
+    },
   });
-  return { list, puncher, probes, pings, state };
+  return { list, puncher, probes, spreads, pings, state };
 }
 
 const HOME = ip('203.0.113.5', 4_000);
@@ -125,4 +130,20 @@ test('guesses wrap within the ports that routers give away, and reach all of the
   const ports = new PortGuesses(65_000);
   assert.ok(ports.around([1_024, 65_535], 500).every((port) => port >= 1_024 && port <= 65_535));
   assert.equal(new Set(ports.anywhere(65_536 - 1_024)).size, 65_536 - 1_024);
+});
+
+test('with a varying port of our own, the friend gets pings from many ports after two rounds, six times, then seldom', () => {
+  const { list, puncher, spreads } = setUp([HOME, HOME], true);
+  for (let now = 0; now < 10 * 60_000; now += 3_000) puncher.onRequest(now, list);
+  const times = spreads.flatMap((count, round) => (count > 0 ? [round * 3] : []));
+  assert.deepEqual(times, [6, 18, 30, 42, 54, 66, 186, 306, 426, 546]);
+  assert.ok(spreads.every((count) => count === 0 || count === 256));
+});
+
+test('with a port of our own that is the same for all, or may be, there are no such bursts', () => {
+  for (const varies of [false, undefined]) {
+    const { list, puncher, spreads } = setUp([HOME, HOME], varies);
+    for (let now = 0; now < 60_000; now += 3_000) puncher.onRequest(now, list);
+    assert.deepEqual([...new Set(spreads)], [0]);
+  }
 });

@@ -25,7 +25,7 @@ export class TestNode implements Machine<never> {
       env,
       this.keys,
       new SharedKeys(this.keys.secretKey, 4096),
-      (to, data) => this.sent.push({ to, data }),
+      (to, data, spread) => this.sent.push(spread ? { to, data, spread } : { to, data }),
       {
         onNode: (_now, node) => this.nodes.push(node),
         onFound: (now, publicKey, from) => this.found.push({ at: now, publicKey, endpoint: from }),
