@@ -8,8 +8,9 @@ import type { LineQuality } from '../interop/netlab/internet.ts';
 import { type Host, Lab } from '../interop/netlab/lab.ts';
 import { BootstrapNode, introduce, MailDaemon } from '../interop/netlab/mail-daemon.ts';
 import { mailOf } from '../interop/netlab/mails.ts';
-import { PORT, PublicNetwork } from '../interop/netlab/public-network.ts';
-import { disposeOracle, OraclePeer, TemporaryFolder } from '../interop/oracle/oracle.ts';
+import { startPeer } from '../interop/netlab/peers.ts';
+import { PublicNetwork } from '../interop/netlab/public-network.ts';
+import { disposeOracle, TemporaryFolder } from '../interop/oracle/oracle.ts';
 import { until } from '../packages/toxmail/test/daemon/processes.ts';
 
 const BYTES = 10_000_000;
@@ -61,11 +62,10 @@ async function mail(lab: Lab, home: Host, away: Host): Promise<number> {
 }
 
 async function file(lab: Lab, home: Host, away: Host): Promise<number> {
-  await using network = await PublicNetwork.start(lab);
+  await using network = await PublicNetwork.start(lab, 'c-toxcore');
   await using folder = await TemporaryFolder.create();
-  const options = { port: PORT, holePunching: true };
-  await using ann = await OraclePeer.start({ ...options, prefix: home.prefix });
-  await using bob = await OraclePeer.start({ ...options, prefix: away.prefix });
+  await using ann = await startPeer(home, 'c-toxcore');
+  await using bob = await startPeer(away, 'c-toxcore');
   await ann.acceptFriend(bob.publicKey);
   await bob.acceptFriend(ann.publicKey);
   for (const { host, port, key } of network.entries)

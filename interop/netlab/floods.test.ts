@@ -7,8 +7,8 @@ import { until } from '../../packages/toxmail/test/daemon/processes.ts';
 import { type Host, Lab, netlabMissing } from './lab.ts';
 import { BootstrapNode, introduce, MailDaemon } from './mail-daemon.ts';
 import { bodyOf, mailOf } from './mails.ts';
+import { PORT } from './peers.ts';
 import { cpuSeconds, residentBytes } from './processes.ts';
-import { PORT } from './public-network.ts';
 
 const skip = await netlabMissing();
 const FLOODER = fileURLToPath(new URL('flooder.ts', import.meta.url));

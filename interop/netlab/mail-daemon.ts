@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { ask, json } from '../../packages/toxmail/test/daemon/processes.ts';
 import { stop, TemporaryFolder } from '../oracle/tools.ts';
 import type { Host } from './lab.ts';
-import { PORT } from './public-network.ts';
+import { PORT } from './peers.ts';
 
 // Whole programs on a host of the laboratory. Their control socket is a file, so that tests can ask them from outside;
 // mail goes in and out by curl, on the host.

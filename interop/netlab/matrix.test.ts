@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { disposeOracle, oracleMissing } from '../oracle/oracle.ts';
 import { netlabMissing } from './lab.ts';
-import { describe as describePair, matrix, outcome, pairsIn, type Row, shortcomings } from './matrix.ts';
+import {
+  describe as describePair,
+  matrix,
+  outcome,
+  type Pair,
+  pair,
+  pairsIn,
+  type Row,
+  shortcomings,
+} from './matrix.ts';
 import type { Place } from './meeting.ts';
 
 // The part of the matrix that shows each way of getting through once; `npm run netlab` tries all of it.
@@ -40,5 +49,23 @@ describe('who reaches whom through which NAT', { skip }, () => {
 
   test('we reach everybody whom it reaches, directly where it does, and no later', () => {
     assert.deepEqual(shortcomings(rows), []);
+  });
+});
+
+describe('the same with public nodes of ours only', { skip }, () => {
+  test('everybody meets, directly where it can be done', async (t) => {
+    const meetings: [Pair, 'direct' | 'relay'][] = [
+      [pair('c-toxcore', 'port-restricted', 'c-toxcore', 'port-restricted'), 'direct'],
+      [pair('c-toxcore', 'symmetric', 'c-toxcore', 'tcp-only'), 'relay'],
+      [pair('toxmail', 'symmetric', 'toxmail', 'symmetric'), 'relay'],
+    ];
+    const options = { parallel: 3, limitMs: LIMIT_MS, network: 'toxmail' } as const;
+    const rows = await matrix(
+      meetings.map(([each]) => each),
+      options,
+    );
+    for (const row of rows) t.diagnostic(`${describePair(row.pair)}: ${outcome(row.meeting)}`);
+    for (const [each, way] of meetings)
+      assert.equal(rows.find((row) => row.pair === each)?.meeting.wire, way, describePair(each));
   });
 });

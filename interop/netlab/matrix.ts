@@ -1,4 +1,5 @@
-import { type Meeting, meet, PLACES, type Place, type Program, type Side } from './meeting.ts';
+import { type Meeting, meet, PLACES, type Place, type Side } from './meeting.ts';
+import type { Program } from './peers.ts';
 
 export type Pair = readonly [Side, Side];
 
@@ -12,6 +13,8 @@ export interface MatrixOptions {
   parallel: number;
   /** How long a pair may try to get a direct connection. */
   limitMs: number;
+  /** Whose public nodes there are; default c-toxcore's. */
+  network?: Program;
   onRow?: (row: Row) => void;
 }
 
@@ -21,9 +24,9 @@ export function allPairs(places: readonly Place[] = PLACES): Pair[] {
   for (const [i, a] of places.entries())
     for (const [j, b] of places.entries()) {
       if ((a === 'same-router') !== (b === 'same-router')) continue;
-      pairs.push(sides('toxmail', a, 'c-toxcore', b));
+      pairs.push(pair('toxmail', a, 'c-toxcore', b));
       if (j < i) continue;
-      pairs.push(sides('c-toxcore', a, 'c-toxcore', b), sides('toxmail', a, 'toxmail', b));
+      pairs.push(pair('c-toxcore', a, 'c-toxcore', b), pair('toxmail', a, 'toxmail', b));
     }
   return pairs;
 }
@@ -31,10 +34,10 @@ export function allPairs(places: readonly Place[] = PLACES): Pair[] {
 /** The four pairs of programs in each of these pairs of places. */
 export function pairsIn(places: readonly (readonly [Place, Place])[]): Pair[] {
   return places.flatMap(([a, b]) => [
-    sides('c-toxcore', a, 'c-toxcore', b),
-    sides('toxmail', a, 'toxmail', b),
-    sides('toxmail', a, 'c-toxcore', b),
-    ...(a === b ? [] : [sides('toxmail', b, 'c-toxcore', a)]),
+    pair('c-toxcore', a, 'c-toxcore', b),
+    pair('toxmail', a, 'toxmail', b),
+    pair('toxmail', a, 'c-toxcore', b),
+    ...(a === b ? [] : [pair('toxmail', b, 'c-toxcore', a)]),
   ]);
 }
 
@@ -43,7 +46,7 @@ export async function matrix(pairs: readonly Pair[], options: MatrixOptions): Pr
   const waiting = [...pairs];
   const work = async () => {
     for (let pair = waiting.shift(); pair; pair = waiting.shift()) {
-      const row = { pair, meeting: await meet(pair, options.limitMs) };
+      const row = { pair, meeting: await meet(pair, options.limitMs, options.network) };
       rows.push(row);
       options.onRow?.(row);
     }
@@ -103,7 +106,7 @@ export function describe([a, b]: Pair): string {
   return `${a.program} ${a.place} with ${b.program} ${b.place}`;
 }
 
-function sides(program: Program, place: Place, otherProgram: Program, otherPlace: Place): Pair {
+export function pair(program: Program, place: Place, otherProgram: Program, otherPlace: Place): Pair {
   return [
     { program, place },
     { program: otherProgram, place: otherPlace },

@@ -1,13 +1,11 @@
-import { fileURLToPath } from 'node:url';
-import { OraclePeer } from '../oracle/oracle.ts';
+import type { OraclePeer } from '../oracle/oracle.ts';
+import type { Entry } from '../our-node.ts';
 import { type Host, Lab, NAT_KINDS } from './lab.ts';
-import { PORT, PublicNetwork } from './public-network.ts';
+import { type Program, startPeer } from './peers.ts';
+import { PublicNetwork } from './public-network.ts';
 
 // One experiment: two friends, each in a place of its own, who know each other's public keys and how to enter the
 // network. Do they meet, how fast, and over what?
-
-export const PROGRAMS = ['c-toxcore', 'toxmail'] as const;
-export type Program = (typeof PROGRAMS)[number];
 
 /**
  * `double` is a home router behind a carrier's, both port-restricted. `same-router` is for pairs: both are behind one
@@ -38,14 +36,18 @@ const ENTRIES = 4;
 
 /**
  * Tries for `limitMs`, or until the two are connected directly. Each meeting has an internet of its own: the dead nodes
- * that others leave behind would be most of a shared one.
+ * that others leave behind would be most of a shared one. `network`: whose public nodes it has.
  */
-export async function meet(sides: readonly [Side, Side], limitMs: number): Promise<Meeting> {
+export async function meet(
+  sides: readonly [Side, Side],
+  limitMs: number,
+  network: Program = 'c-toxcore',
+): Promise<Meeting> {
   await using stack = new AsyncDisposableStack();
   const lab = stack.use(await Lab.create());
-  const network = stack.use(await PublicNetwork.start(lab));
+  const { entries } = stack.use(await PublicNetwork.start(lab, network));
   const hosts = await settle(lab, [sides[0].place, sides[1].place], stack);
-  const [a, b] = (await Promise.all(hosts.map((host, i) => start(host, sides[i]!.program)))) as [
+  const [a, b] = (await Promise.all(hosts.map((host, i) => startPeer(host, sides[i]!.program)))) as [
     OraclePeer,
     OraclePeer,
   ];
@@ -66,7 +68,7 @@ export async function meet(sides: readonly [Side, Side], limitMs: number): Promi
     return Promise.all(waits).then(seconds, () => undefined);
   };
   for (const [i, peer] of [a, b].entries())
-    for (const { host, port, key } of network.entries.slice(i * ENTRIES, (i + 1) * ENTRIES)) {
+    for (const { host, port, key } of entries.slice(i, i + ENTRIES)) {
       await peer.bootstrap(host, port, key);
       await peer.relay(host, port, key);
     }
@@ -74,7 +76,7 @@ export async function meet(sides: readonly [Side, Side], limitMs: number): Promi
   const online = await both((connection) => connection !== 'none');
   const direct = await directly;
   if (online === undefined) return { online, direct, wire: undefined };
-  return { online, direct, wire: await probe(lab, network, hosts, a, b) };
+  return { online, direct, wire: await probe(lab, entries, hosts, a, b) };
 }
 
 async function settle(lab: Lab, places: readonly [Place, Place], stack: AsyncDisposableStack): Promise<Host[]> {
@@ -93,16 +95,10 @@ async function settleOne(lab: Lab, place: Exclude<Place, 'same-router'>, stack: 
   return stack.use(await stack.use(await carrier.router('port-restricted')).host());
 }
 
-function start(host: Host, program: Program): Promise<OraclePeer> {
-  const ours = [process.execPath, fileURLToPath(new URL('our-peer.ts', import.meta.url))];
-  const options = { prefix: host.prefix, port: PORT, holePunching: true, lanDiscovery: true };
-  return OraclePeer.start(program === 'toxmail' ? { ...options, program: ours } : options);
-}
-
 /** Sends some data, and looks whether the public nodes carried it. */
 async function probe(
   lab: Lab,
-  { entries }: PublicNetwork,
+  entries: readonly Entry[],
   hosts: readonly Host[],
   a: OraclePeer,
   b: OraclePeer,

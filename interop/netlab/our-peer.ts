@@ -9,8 +9,10 @@ let node: ToxNode;
 
 const commands: Record<string, (...args: string[]) => object | Promise<object>> = {
   async new(...flags) {
-    const option = Object.fromEntries(flags.map((flag) => flag.split('=', 2))) as { port?: string; lan?: string };
-    node = await ToxNode.create({ udp: { port: Number(option.port) }, lanDiscovery: option.lan === '1' });
+    const option: Record<string, string> = Object.fromEntries(flags.map((flag) => flag.split('=', 2)));
+    const [port, tcp, lan] = ['port', 'tcp', 'lan'].map((name) => Number(option[name])) as [number, number, number];
+    const relay = tcp > 0 ? { ports: [tcp] } : undefined;
+    node = await ToxNode.create({ udp: { port }, relay, lanDiscovery: lan === 1 });
     node.on('connection', ({ connection }) => say({ event: 'self-connection', connection }));
     node.on('friend-connection', sayConnection);
     node.on('friend-path', sayConnection);

@@ -1,5 +1,6 @@
 import { find, outcome, type Row } from './matrix.ts';
-import { PLACES, type Place, type Program } from './meeting.ts';
+import { PLACES, type Place } from './meeting.ts';
+import type { Program } from './peers.ts';
 
 /** The matrix as Markdown tables, one for each pair of programs. */
 export function tables(rows: readonly Row[]): string {

@@ -69,6 +69,8 @@ export interface PeerOptions {
   passphrase?: string;
   /** Hex; the long-term secret key, with a random nospam. */
   secretKey?: string;
+  /** TCP port on which it serves others as a relay; default none. */
+  relayPort?: number;
   /** Both are off by default: most tests run many strangers on one machine. */
   holePunching?: boolean;
   lanDiscovery?: boolean;
@@ -111,6 +113,7 @@ export class OraclePeer implements AsyncDisposable {
       `udp=${options.udp === false ? 0 : 1}`,
       `ipv6=${options.ipv6 ? 1 : 0}`,
       `port=${options.port ?? (await freePort())}`,
+      `tcp=${options.relayPort ?? 0}`,
       `hole=${options.holePunching ? 1 : 0}`,
       `lan=${options.lanDiscovery ? 1 : 0}`,
     ];
