@@ -202,10 +202,11 @@ export class Host implements AsyncDisposable {
     this.address = this.publicAddress = address;
   }
 
-  /** More addresses to send from; answers to them go nowhere. */
+  /** More addresses to send from, and to be answered at. */
   async addAddresses(count: number): Promise<string[]> {
     const addresses = Array.from({ length: count }, (_, n) => `30.${n >> 8}.${n & 255}.1`);
     await this.#parts.namespace.ip(addresses.map((address) => `addr add ${address}/32 dev lo`).join('\n'));
+    for (const address of addresses) await this.#parts.line.takeAddress(address);
     return addresses;
   }
 

@@ -14,7 +14,7 @@ export class SocketGuest implements Disposable {
   readonly socket: net.Socket;
   readonly #waiters = new Set<() => void>();
 
-  private constructor(port: number, relayKey: PublicKey, keys: KeyPair) {
+  private constructor(relay: net.TcpNetConnectOpts, relayKey: PublicKey, keys: KeyPair) {
     this.keys = keys;
     const note =
       (name: string) =>
@@ -32,20 +32,24 @@ export class SocketGuest implements Disposable {
       onOnionResponse: note('onion'),
     };
     this.client = new RelayClient(systemEnv(), performance.now(), { dhtKeys: keys, relayKey }, hooks);
-    this.socket = net.connect({ host: '127.0.0.1', port, noDelay: true });
+    this.socket = net.connect({ noDelay: true, ...relay });
     this.socket.on('error', () => {});
     this.socket.on('connect', () => this.do(() => this.client.connected(performance.now())));
     this.socket.on('data', (data) => this.do(() => this.client.receive(performance.now(), new Uint8Array(data))));
     this.socket.on('close', () => note('end')(0));
   }
 
-  /** Logged in at the relay with this key (hexadecimal). */
+  /** Logged in at the relay with this key (hexadecimal), on loopback if only its port is given. */
   static async login(
-    port: number,
+    relay: number | net.TcpNetConnectOpts,
     relayKey: string,
     keys: KeyPair = generateKeyPair(systemEnv()),
   ): Promise<SocketGuest> {
-    const guest = new SocketGuest(port, fromHex(relayKey, 32) as PublicKey, keys);
+    const guest = new SocketGuest(
+      typeof relay === 'number' ? { host: '127.0.0.1', port: relay } : relay,
+      fromHex(relayKey, 32) as PublicKey,
+      keys,
+    );
     await guest.heard('online');
     return guest;
   }
