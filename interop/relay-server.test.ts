@@ -54,7 +54,7 @@ describe('relay', { skip, timeout: 180_000 }, () => {
     const seconds = await sendFile(folder, alice, bob, randomBytes(FILE_SIZE));
     t.diagnostic(`10 MB in ${seconds.toFixed(1)} s`);
     const stats = ours.node.relayStats!;
-    assert.equal(stats.clients, 2);
+    assert.equal(stats.clients, 3, 'they and we');
     assert.ok(stats.forwardedBytes > FILE_SIZE && stats.onionRequests > 0 && stats.kicked === 0, JSON.stringify(stats));
   });
 
@@ -86,6 +86,19 @@ describe('relay', { skip, timeout: 180_000 }, () => {
       await peer.relay(ours.host, ours.node.relayPorts[0]!, ours.key);
     }
     await Promise.all([alice.friendOnline(bob.publicKey), bob.friendOnline(alice.publicKey)]);
+  });
+
+  test('a friend without UDP reaches us through the relay that we are ourselves', async () => {
+    await using stack = new AsyncDisposableStack();
+    const ours = stack.use(await OurNode.start([], { relay: { ports: [0] } }));
+    const alice = stack.use(await OraclePeer.start({ udp: false }));
+    await alice.acceptFriend(ours.publicKey);
+    ours.node.acceptFriend(alice.publicKey);
+    await alice.bootstrap(ours.host, ours.port, ours.key);
+    await alice.relay(ours.host, ours.node.relayPorts[0]!, ours.key);
+    await Promise.all([alice.friendOnline(ours.publicKey), ours.friendOnline(alice.publicKey)]);
+    ours.node.sendMessage(alice.publicKey, 'over my relay');
+    assert.equal((await alice.waitFor('message')).text, 'over my relay');
   });
 
   test('our clients log in at tox-bootstrapd and talk over it', async () => {

@@ -40,9 +40,10 @@ export class Toxmail {
   }
 
   async start(): Promise<void> {
-    const ports = RUN_OPTIONS.filter(({ name, kind }) => kind === 'port' && name !== 'tcp-relay-port').flatMap(
-      ({ name }) => [`--${name}`, name === 'smtp-port' ? String(this.smtpPort) : '0'],
-    );
+    const ports = RUN_OPTIONS.filter((option) => option.kind === 'port' && !('only' in option)).flatMap(({ name }) => [
+      `--${name}`,
+      name === 'smtp-port' ? String(this.smtpPort) : '0',
+    ]);
     const own = ['--bootstrap', this.#bootstrap, '--no-lan'];
     const { child } = await launch(this.#scope, 'run', '--data', this.data, ...ports, ...own);
     this.#daemon = child;

@@ -226,6 +226,11 @@ export class Tox implements Machine<ToxEvent> {
     this.#relays.addRelay(now, relay);
   }
 
+  /** Where our own relay listens, as seen from here: friends are told that we are one. */
+  addOwnRelay(now: Mono, at: Endpoint): void {
+    this.#relays.addOwnRelay(now, at);
+  }
+
   get connection(): ToxConnection {
     return this.#connection;
   }

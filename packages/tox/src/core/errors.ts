@@ -9,7 +9,8 @@ export type ToxErrorKind =
   | 'unknown-file'
   | 'limit' // a table of fixed size is full
   | 'closed'
-  | 'port-in-use';
+  | 'port-in-use'
+  | 'relay-port-in-use'; // none of the TCP ports is free and permitted
 
 export class ToxError extends Error {
   override readonly name = 'ToxError';

@@ -19,8 +19,8 @@ export class TcpListener {
   }
 
   /**
-   * Listens on those of the ports that are free and permitted; the others are logged. Throws `port-in-use` or the
-   * system's error if there is none. `host`: default all addresses of this machine.
+   * Listens on those of the ports that are free and permitted; the others are logged. Throws
+   * `relay-port-in-use` if there is none. `host`: default all addresses of this machine.
    */
   static async open(ports: readonly number[], host: string | undefined, log: Env['log']): Promise<TcpListener> {
     const servers: net.Server[] = [];
@@ -34,8 +34,9 @@ export class TcpListener {
       }
     }
     if (servers.length > 0) return new TcpListener(servers);
-    if (failure && (failure as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw failure;
-    throw new ToxError('port-in-use', `no TCP port for the relay is free: ${ports.join(', ')}`);
+    throw new ToxError('relay-port-in-use', `no TCP port for the relay is free: ${ports.join(', ')}`, {
+      cause: failure,
+    });
   }
 
   /** Those who are connected stay so. */

@@ -140,7 +140,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
 
   /**
    * Resolves once the socket is bound; the network is entered meanwhile (event `connection`). Throws
-   * `bad-save`, `port-in-use`, `bad-argument`, or the system's error for an address that is not ours.
+   * `bad-save`, `port-in-use`, `relay-port-in-use`, `bad-argument`, or the system's error for an address that is not ours.
    */
   static async create(options: ToxNodeOptions = {}): Promise<ToxNode> {
     const env = systemEnv(options.log);
@@ -171,6 +171,9 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     }
     const node = new ToxNode(env, tox, { socket, listener, proxied: proxy !== undefined });
     try {
+      // A node that others bootstrap from has no friends to meet.
+      const own = listener && !dhtSecretKey ? ownRelay(listener, options.udp || {}) : undefined;
+      if (own) node.#driver.poke((now) => tox.addOwnRelay(now, own));
       for (const { host, port, publicKey, tcpPorts } of shuffled(env, options.bootstrap ?? [])) {
         node.bootstrap(host, port, publicKey, tcpPorts);
       }
@@ -434,6 +437,13 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     }
     return hex;
   }
+}
+
+/** Where we reach our own relay. From a loopback address friends conclude that it is where we are (spec: TCP connections). */
+function ownRelay(listener: TcpListener, udp: UdpOptions): Endpoint | undefined {
+  const host = relayHost(udp);
+  const anywhere = host === undefined || host === '::' || host === '0.0.0.0';
+  return endpoint(anywhere ? '127.0.0.1' : host, listener.ports[0]!);
 }
 
 function relayHost(udp: UdpOptions = {}): string | undefined {

@@ -88,6 +88,7 @@ export class RelayConnections {
   /** Where peers whom we do not know were last heard. */
   readonly #strangers = new BoundedMap<KeyId, RelayLink>(MAX_STRANGERS);
   readonly #strangerLimit = new SourceLimiter(STRANGERS_EACH, STRANGERS_ALL, MAX_CONNECTIONS);
+  #own: RelayLink | undefined;
   #online = 0;
   #packets = 0;
   #turn = 0;
@@ -108,6 +109,13 @@ export class RelayConnections {
     if (!link) return;
     if (!this.#home.has(link) && this.#home.size >= MAX_HOME) this.#home.delete(this.#worstOfHome());
     this.#home.add(link);
+    this.#review(now);
+  }
+
+  /** The relay that we are ourselves: friends may meet us there, and it is no way of ours to anybody else. */
+  addOwnRelay(now: Mono, at: Endpoint): void {
+    this.#own = new RelayLink(this.#linkDeps, { publicKey: this.#ownKey, at });
+    this.#links.set(this.#own.id, this.#own);
     this.#review(now);
   }
 
@@ -210,7 +218,7 @@ export class RelayConnections {
 
   /** A relay to begin an onion path with: a random one of ours, else of others. */
   onionRelay(): NodeInfo | undefined {
-    const online = [...this.#live].filter((link) => link.state === 'online');
+    const online = [...this.#live].filter((link) => link.state === 'online' && link !== this.#own);
     const ours = online.filter((link) => this.#home.has(link));
     const choice = ours.length > 0 ? ours : online;
     const link = choice[randomInt(this.#env, choice.length)];
@@ -229,7 +237,8 @@ export class RelayConnections {
   /** Relays that we are logged in at and whose address is known, at most `max`: what friends are told. */
   onlineRelays(max: number): PackedNode[] {
     const found: PackedNode[] = [];
-    for (const link of this.#live) {
+    const others = [...this.#live].filter((link) => link !== this.#own);
+    for (const link of this.#own ? [this.#own, ...others] : others) {
       const endpoint = link.state === 'online' ? parseEndpoint(link.at) : undefined;
       if (endpoint && found.length < max) found.push({ publicKey: link.publicKey, endpoint, transport: 'tcp' });
     }
@@ -306,7 +315,7 @@ export class RelayConnections {
     this.#env.log('relay.online', { relays: this.#online });
     this.#adopt(link);
     for (const peer of this.#peers.values()) {
-      if (peer.asleep || !(this.#home.has(link) || peer.named.includes(link))) continue;
+      if (peer.asleep || !this.#isMeetingPlace(link, peer)) continue;
       this.#ask(peer, link);
       this.#hooks.onWay(now, peer.key);
     }
@@ -331,7 +340,7 @@ export class RelayConnections {
 
   #count(): void {
     this.#online = 0;
-    for (const link of this.#live) if (link.state === 'online') this.#online++;
+    for (const link of this.#live) if (link.state === 'online' && link !== this.#own) this.#online++;
   }
 
   #onOob(now: Mono, link: RelayLink, from: PublicKey, data: Uint8Array): void {
@@ -371,8 +380,12 @@ export class RelayConnections {
   /** Relays online at which the peer may be. */
   *#meetingPlaces(peer: Peer): Iterable<RelayLink> {
     for (const link of this.#live) {
-      if (link.state === 'online' && (this.#home.has(link) || peer.named.includes(link))) yield link;
+      if (link.state === 'online' && this.#isMeetingPlace(link, peer)) yield link;
     }
+  }
+
+  #isMeetingPlace(link: RelayLink, peer: Peer): boolean {
+    return this.#home.has(link) || link === this.#own || peer.named.includes(link);
   }
 
   /** The relay with this key, which may be known at other addresses. Undefined for ourselves. */
@@ -396,7 +409,12 @@ export class RelayConnections {
 
   /** A relay that a friend named, and that works, is good for all. */
   #adopt(link: RelayLink): void {
-    if (this.#home.size < ENOUGH_HOME && parseEndpoint(link.at) && !isInternal(link.at as Endpoint))
+    if (
+      link !== this.#own &&
+      this.#home.size < ENOUGH_HOME &&
+      parseEndpoint(link.at) &&
+      !isInternal(link.at as Endpoint)
+    )
       this.#home.add(link);
   }
 
@@ -436,6 +454,7 @@ export class RelayConnections {
 
   #wanted(): Set<RelayLink> {
     const wanted = new Set<RelayLink>(best(this.#home));
+    if (this.#own) wanted.add(this.#own);
     for (const peer of this.#peers.values()) {
       if (peer.asleep) continue;
       for (const link of best(peer.named)) wanted.add(link);

@@ -39,7 +39,7 @@ test('ports that are not free are left, and without any the node does not start'
   await using node = await ToxNode.create({ ...LOCAL, relay: { ports: [port, 0] }, log });
   assert.equal(node.relayPorts.length, 1);
   assert.deepEqual(logged[0], ['relay.port-unavailable', { port, reason: 'EADDRINUSE' }]);
-  await assert.rejects(ToxNode.create({ ...LOCAL, relay: { ports: [port] } }), { kind: 'port-in-use' });
+  await assert.rejects(ToxNode.create({ ...LOCAL, relay: { ports: [port] } }), { kind: 'relay-port-in-use' });
   taken.close();
 });
 

@@ -24,7 +24,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'run',
     positionals: [],
-    options: RUN_OPTIONS.map((option) => option.name),
+    options: RUN_OPTIONS.filter((option) => !('only' in option)).map((option) => option.name),
     kind: 'process',
     help: 'run the daemon in the foreground (also without "run")',
   },
@@ -125,9 +125,20 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'bootstrap',
     positionals: [],
-    options: ['udp-port', 'bootstrap', 'log-level', 'log-json'],
+    options: [
+      'udp-port',
+      'tcp-relay-port',
+      'bootstrap',
+      'no-lan',
+      'motd',
+      'relay-clients',
+      'relay-rate',
+      'metrics-port',
+      'log-level',
+      'log-json',
+    ],
     kind: 'process',
-    help: 'run a bootstrap node only (no mail)',
+    help: 'run a bootstrap node and TCP relay only (no mail)',
   },
 ];
 
@@ -153,8 +164,8 @@ export const OPTIONS: readonly OptionHelp[] = [
   ...RUN_OPTIONS.map((option) => ({
     name: option.name,
     ...('value' in option ? { value: option.value } : {}),
-    help: 'unbuilt' in option ? `${option.help} (not built yet)` : option.help,
-    multiple: option.kind === 'nodes' || option.kind === 'list',
+    help: option.help,
+    multiple: option.kind === 'nodes' || option.kind === 'list' || option.kind === 'ports',
   })),
 ];
 

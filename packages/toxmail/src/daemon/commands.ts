@@ -40,6 +40,8 @@ export interface ToxState {
   udpPort: number;
   dhtKey: string;
   nodes: number;
+  /** TCP ports on which it is a relay for others. */
+  relayPorts: readonly number[];
 }
 
 /** The part of the queue that commands need; it works whether deliveries run or not. */
@@ -57,7 +59,7 @@ type Args = Readonly<Record<string, unknown>>;
 /** Bounds what a control request may carry. */
 const TEXT_MAX = 1_000;
 const LIST_MAX = 100;
-const NOT_CONNECTED: ToxState = { connection: 'none', udpPort: 0, dhtKey: '', nodes: 0 };
+const NOT_CONNECTED: ToxState = { connection: 'none', udpPort: 0, dhtKey: '', nodes: 0, relayPorts: [] };
 
 /** Every `toxmail` command but `run` and `bootstrap`; the values are what `--json` prints. */
 export class Commands {

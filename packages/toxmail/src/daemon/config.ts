@@ -50,9 +50,22 @@ export interface Config {
   readonly lanDiscovery: boolean;
   readonly logLevel: LogLevel;
   readonly logJson: boolean;
-  /** Names of options that were given and do nothing yet. */
-  readonly ignored: readonly string[];
+  /** Where a TCP relay is to listen; undefined if nobody said. */
+  readonly tcpRelayPorts: readonly number[] | undefined;
+  /** For `toxmail bootstrap` alone. */
+  readonly bootstrapNode: BootstrapNodeConfig;
 }
+
+export interface BootstrapNodeConfig {
+  readonly motd: string;
+  readonly relayClients: number;
+  /** MiB per second. */
+  readonly relayRate: number;
+  readonly metricsPort: number | undefined;
+}
+
+/** A message of the day is cut to so many bytes by every node. */
+const MAX_MOTD_SIZE = 256;
 
 /** Ports beside those that mail programs are set up with at first; a second daemon should not fail for them. */
 const SECOND_PORTS = ['smtps', 'pop3s', 'imaps', 'web'] as const;
@@ -94,13 +107,7 @@ export function readConfigFile(dataDir: string): RunOptionValues {
 export function configFrom(file: RunOptionValues, flags: RunOptionValues): Config {
   const given = { ...file, ...flags };
   const options: readonly RunOption[] = RUN_OPTIONS;
-  const ignored: string[] = [];
-  for (const option of options) {
-    const value = given[option.name as RunOptionName];
-    if (option.kind === 'switch') flag(value, option.name);
-    if (value === undefined || value === false || !option.unbuilt) continue;
-    ignored.push(option.name);
-  }
+  for (const { kind, name } of options) if (kind === 'switch') flag(given[name as RunOptionName], name);
   const listen = text(given.listen, 'listen') ?? '127.0.0.1';
   const smtpPort = port(given['smtp-port'], 'smtp-port') ?? 2525;
   const pop3Port = port(given['pop3-port'], 'pop3-port') ?? 2110;
@@ -121,11 +128,17 @@ export function configFrom(file: RunOptionValues, flags: RunOptionValues): Confi
     mailServer: mailServerSettings(given),
     bootstrap: given.bootstrap === undefined ? publicNodes() : nodes(given.bootstrap),
     udp: !flag(given['no-udp'], 'no-udp'),
-    proxy: proxy(given.proxy),
+    proxy: proxy(given.proxy, given['tcp-relay-port']),
     lanDiscovery: !flag(given['no-lan'], 'no-lan'),
     logLevel: level(given['log-level']),
     logJson: flag(given['log-json'], 'log-json'),
-    ignored,
+    tcpRelayPorts: ports(given['tcp-relay-port'], 'tcp-relay-port'),
+    bootstrapNode: {
+      motd: motd(given.motd),
+      relayClients: count(given['relay-clients'], 'relay-clients', 100_000) ?? 4_096,
+      relayRate: count(given['relay-rate'], 'relay-rate', 10_000) ?? 64,
+      metricsPort: port(given['metrics-port'], 'metrics-port'),
+    },
   };
 }
 
@@ -151,6 +164,25 @@ export function port(value: unknown, name: string): number | undefined {
   throw new UserError(`${name} must be a port number from 0 (any free one) to 65535, not ${shown(value)}`);
 }
 
+function ports(value: unknown, name: string): number[] | undefined {
+  if (value === undefined) return undefined;
+  return (Array.isArray(value) ? value : [value]).map((each) => port(each, name)!);
+}
+
+/** A whole number from 1 to `max`. */
+function count(value: unknown, name: string, max: number): number | undefined {
+  if (value === undefined) return undefined;
+  const number = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
+  if (typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= max) return number;
+  throw new UserError(`${name} must be a whole number from 1 to ${max}, not ${shown(value)}`);
+}
+
+function motd(value: unknown): string {
+  const words = text(value, 'motd') ?? 'Toxmail';
+  if (Buffer.byteLength(words) <= MAX_MOTD_SIZE) return words;
+  throw new UserError(`motd may have at most ${MAX_MOTD_SIZE} bytes`);
+}
+
 /** A list of `HOST:PORT:KEY`, or `none`. */
 export function nodes(value: unknown): BootstrapNode[] {
   const lines = Array.isArray(value) ? value : [value];
@@ -166,9 +198,12 @@ function publicNodes(): BootstrapNode[] {
   return PUBLIC_NODES.flatMap(({ hosts, ...node }) => hosts.map((host) => ({ host, ...node })));
 }
 
-function proxy(value: unknown): string | undefined {
+function proxy(value: unknown, relay: unknown): string | undefined {
   const url = text(value, 'proxy');
-  if (url === undefined || isProxyUrl(url)) return url;
+  if (url === undefined) return undefined;
+  if (relay !== undefined)
+    throw new UserError('proxy and tcp-relay-port exclude each other: a relay is reached beside the proxy.');
+  if (isProxyUrl(url)) return url;
   throw new UserError(
     'proxy must be socks5://HOST:PORT or http://HOST:PORT, with USER:PASSWORD@ before the host if it asks.',
   );

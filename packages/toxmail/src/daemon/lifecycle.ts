@@ -34,7 +34,6 @@ export async function runDaemon(dataDir: string, config: Config): Promise<number
         const { listeners, mailHost } = daemon;
         const screen = { dataDir, listeners, mailHost, accounts, config };
         process.stdout.write(first ? firstScreen(screen, first) : laterScreen(screen));
-        for (const name of config.ignored) log.warn('config.not-built', { option: name });
         const reason = await Promise.race([stopWish(), daemon.failure]);
         log.info('daemon.stopping', { reason });
         await control.close();

@@ -1,5 +1,5 @@
-/** What a `run` option's value may be. `nodes` is a list of `HOST:PORT:KEY`, `list` one of other texts. */
-export type OptionKind = 'port' | 'text' | 'switch' | 'nodes' | 'list' | 'level';
+/** What a `run` option's value may be. `ports` and `nodes` are lists, of ports and of `HOST:PORT:KEY`; `list` one of other texts. */
+export type OptionKind = 'port' | 'ports' | 'text' | 'switch' | 'count' | 'nodes' | 'list' | 'level';
 
 export interface RunOption {
   readonly name: string;
@@ -7,11 +7,11 @@ export interface RunOption {
   /** How the value is called in the help text. */
   readonly value?: string;
   readonly help: string;
-  /** It is accepted, and the daemon says that the thing is not built yet. */
-  readonly unbuilt?: 'ignored';
+  /** Of `toxmail bootstrap`, and not of `run`. */
+  readonly only?: 'bootstrap';
 }
 
-/** The options of `toxmail run`: flags on the command line, keys of the same name in config.toml. */
+/** The options of `toxmail run` and `bootstrap`: flags on the command line, keys of the same name in config.toml. */
 export const RUN_OPTIONS = [
   { name: 'smtp-port', kind: 'port', value: 'PORT', help: 'SMTP for mail programs (2525)' },
   { name: 'smtps-port', kind: 'port', value: 'PORT', help: 'SMTP over TLS (2465)' },
@@ -40,7 +40,12 @@ export const RUN_OPTIONS = [
     help: 'a further name of this machine for its certificate (repeatable)',
   },
   { name: 'udp-port', kind: 'port', value: 'PORT', help: 'first UDP port of Tox (33445 or the next free one)' },
-  { name: 'tcp-relay-port', kind: 'port', value: 'PORT', help: 'relay for others', unbuilt: 'ignored' },
+  {
+    name: 'tcp-relay-port',
+    kind: 'ports',
+    value: 'PORT',
+    help: 'be a TCP relay for friends and others at this port (none; bootstrap: 33445, 3389, 443; repeatable)',
+  },
   {
     name: 'bootstrap',
     kind: 'nodes',
@@ -54,6 +59,28 @@ export const RUN_OPTIONS = [
     kind: 'text',
     value: 'URL',
     help: 'reach Tox through socks5://[USER:PASSWORD@]HOST:PORT or http://…, and nothing beside it',
+  },
+  { name: 'motd', kind: 'text', value: 'TEXT', help: 'what the node says of itself (Toxmail)', only: 'bootstrap' },
+  {
+    name: 'relay-clients',
+    kind: 'count',
+    value: 'N',
+    help: 'how many clients the relay serves at once (4096)',
+    only: 'bootstrap',
+  },
+  {
+    name: 'relay-rate',
+    kind: 'count',
+    value: 'MIB',
+    help: 'MiB per second that all its clients together may send (64)',
+    only: 'bootstrap',
+  },
+  {
+    name: 'metrics-port',
+    kind: 'port',
+    value: 'PORT',
+    help: 'figures for Prometheus, http://127.0.0.1:PORT/metrics (none)',
+    only: 'bootstrap',
   },
   { name: 'relay-from', kind: 'list', value: 'ADDR[/BITS]', help: 'a mail server that needs no log-in (repeatable)' },
   { name: 'deliver', kind: 'text', value: 'URL', help: 'hand mail over: lmtp://H:P, lmtp+unix:/PATH, smtp://H:P' },

@@ -1,5 +1,6 @@
 import { type Env, hasNetwork, ToxError, ToxNode } from '@toxmail/tox';
 import type { Logger } from '../base/log.ts';
+import { UserError } from '../base/user-error.ts';
 import type { ToxFactory, ToxPeer, ToxPeerEvents } from './tox-peer.ts';
 
 /** Nodes of @toxmail/tox. */
@@ -29,7 +30,7 @@ export function toxFactory(log: Logger): ToxFactory {
       }
     },
 
-    async start({ profile, udpPort, udp, proxy, bootstrap, lanDiscovery }) {
+    async start({ profile, udpPort, udp, proxy, bootstrap, lanDiscovery, relayPorts }) {
       try {
         const node = await ToxNode.create({
           save: profile,
@@ -37,15 +38,23 @@ export function toxFactory(log: Logger): ToxFactory {
           proxy,
           bootstrap,
           lanDiscovery,
+          relay: relayPorts.length > 0 ? { ports: relayPorts } : undefined,
           log: report,
         });
         return peerOf(node);
       } catch (error) {
-        if (error instanceof ToxError && error.kind === 'port-in-use') return undefined;
+        if (!(error instanceof ToxError)) throw error;
+        if (error.kind === 'port-in-use') return undefined;
+        if (error.kind === 'relay-port-in-use') throw relayPortTaken(relayPorts);
         throw error;
       }
     },
   };
+}
+
+export function relayPortTaken(ports: readonly number[]): UserError {
+  const named = ports.length === 1 ? `TCP port ${ports[0]} is` : `TCP ports ${ports.join(', ')} are`;
+  return new UserError(`${named} not free, or only for root. Choose another one with --tcp-relay-port.`);
 }
 
 function listen(node: ToxNode, events: ToxPeerEvents): void {
@@ -62,6 +71,7 @@ function peerOf(node: ToxNode): ToxPeer {
     publicKey: node.publicKey,
     dhtPublicKey: node.dhtPublicKey,
     udpPort: node.udpPort,
+    relayPorts: node.relayPorts,
     get connection() {
       return node.connection;
     },

@@ -8,6 +8,8 @@ export interface ToxPeer {
   readonly publicKey: string;
   readonly dhtPublicKey: string;
   readonly udpPort: number;
+  /** TCP ports on which it is a relay. */
+  readonly relayPorts: readonly number[];
   readonly connection: ToxConnection;
   /** Live DHT nodes that it knows. */
   readonly nodes: number;
@@ -51,6 +53,8 @@ export interface ToxPeerOptions {
   readonly udp: boolean;
   readonly proxy: string | undefined;
   readonly lanDiscovery: boolean;
+  /** TCP ports on which to be a relay; none if empty. */
+  readonly relayPorts: readonly number[];
 }
 
 /** Makes identities and nodes: tox-factory.ts. */
@@ -61,6 +65,6 @@ export interface ToxFactory {
   toxIdOf(profile: Uint8Array): string | undefined;
   /** Whether this machine has an address besides its own loopback. */
   hasNetwork(): boolean;
-  /** Undefined if the port is taken. */
+  /** Undefined if the UDP port is taken. Throws UserError if all TCP ports for the relay are. */
   start(options: ToxPeerOptions): Promise<ToxPeer | undefined>;
 }

@@ -82,6 +82,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
     stops.push(() => indexThread.close());
     const sizeLimit = DEFAULT_SIZE_LIMIT;
 
+    let relayOf: string | undefined;
     const startAccount = async (name: string): Promise<void> => {
       const account = new AccountServices(name, {
         folder,
@@ -94,6 +95,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
         hooks,
       });
       await account.prepare();
+      relayOf ??= name; // one port, one key: the first account's
       await account.node.start(async (profile) => {
         for (const udpPort of ports.candidates()) {
           const peer = await tox.start({
@@ -103,6 +105,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
             udp: config.udp,
             proxy: config.proxy,
             lanDiscovery: config.lanDiscovery,
+            relayPorts: relayOf === name ? (config.tcpRelayPorts ?? []) : [],
           });
           if (peer) return peer;
         }
@@ -114,6 +117,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
     const stopAccount = async (name: string): Promise<void> => {
       const account = services.get(name);
       services.delete(name);
+      if (relayOf === name) relayOf = undefined;
       await account?.stop();
     };
     const removeAccount = async (name: string): Promise<void> => {
@@ -300,6 +304,6 @@ function listening(
 
 function toxState(services: AccountServices | undefined): ToxState | undefined {
   if (!services) return undefined;
-  const { connection, udpPort, dhtPublicKey, nodes } = services.node.peer;
-  return { connection, udpPort, dhtKey: dhtPublicKey, nodes };
+  const { connection, udpPort, dhtPublicKey, nodes, relayPorts } = services.node.peer;
+  return { connection, udpPort, dhtKey: dhtPublicKey, nodes, relayPorts };
 }

@@ -36,6 +36,7 @@ test('friends that are in no contact book are removed at the start', async (t) =
       udp: true,
       proxy: undefined,
       lanDiscovery: false,
+      relayPorts: [],
     }))!;
     peer.friends = () => [kept, gone];
     return peer;
@@ -49,7 +50,15 @@ test('changes of the profile that come while one is written are written, too', a
   const node = new AccountNode('me', folder, silentLogger, noHooks);
   await node.start(
     async (profile) =>
-      (await tox.start({ profile, udpPort: 0, bootstrap: [], udp: true, proxy: undefined, lanDiscovery: false }))!,
+      (await tox.start({
+        profile,
+        udpPort: 0,
+        bootstrap: [],
+        udp: true,
+        proxy: undefined,
+        lanDiscovery: false,
+        relayPorts: [],
+      }))!,
   );
   const peer = tox.peers[0]!;
   let version = 0;
@@ -67,7 +76,15 @@ test('the mail transfer hears packets, room and presence of friends, in their or
   const node = new AccountNode('me', folder, silentLogger, noHooks);
   await node.start(
     async (profile) =>
-      (await tox.start({ profile, udpPort: 0, bootstrap: [], udp: true, proxy: undefined, lanDiscovery: false }))!,
+      (await tox.start({
+        profile,
+        udpPort: 0,
+        bootstrap: [],
+        udp: true,
+        proxy: undefined,
+        lanDiscovery: false,
+        relayPorts: [],
+      }))!,
   );
   const heard: string[] = [];
   node.handlers = {
@@ -96,7 +113,15 @@ test('a contact that is removed while online counts as offline', async (t) => {
   });
   await node.start(
     async (profile) =>
-      (await tox.start({ profile, udpPort: 0, bootstrap: [], udp: true, proxy: undefined, lanDiscovery: false }))!,
+      (await tox.start({
+        profile,
+        udpPort: 0,
+        bootstrap: [],
+        udp: true,
+        proxy: undefined,
+        lanDiscovery: false,
+        relayPorts: [],
+      }))!,
   );
   tox.peers[0]!.events.friendConnection(key, true);
   node.unfriend(key);

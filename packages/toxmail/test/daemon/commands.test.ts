@@ -62,6 +62,7 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
         udp: true,
         proxy: undefined,
         lanDiscovery: false,
+        relayPorts: [],
       }))!,
   );
   t.after(() => node.close());
@@ -71,7 +72,7 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
       smtps: { host: '127.0.0.1', port: 2465 },
       pop3s: { host: '127.0.0.1', port: 2995 },
     },
-    toxState: () => ({ connection: 'udp', udpPort: 1, dhtKey: 'K', nodes: 2 }),
+    toxState: () => ({ connection: 'udp', udpPort: 1, dhtKey: 'K', nodes: 2, relayPorts: [] }),
     hasNetwork: () => true,
     isOnline: (_account, key) => node.isOnline(key),
     startAccount: async () => {},
@@ -114,12 +115,18 @@ test('status has the documented shape, running and stopped', async (t) => {
   assert.deepEqual((shape.listeners as Row).smtp, { host: '127.0.0.1', port: 2525 });
   const [account] = shape.accounts as Row[];
   assert.deepEqual(Object.keys(account!), ['name', 'toxId', 'address', 'tox', 'contacts']);
-  assert.deepEqual(account!.tox, { connection: 'udp', udpPort: 1, dhtKey: 'K', nodes: 2 });
+  assert.deepEqual(account!.tox, { connection: 'udp', udpPort: 1, dhtKey: 'K', nodes: 2, relayPorts: [] });
   assert.deepEqual(account!.contacts, { online: 0, total: 0 });
   assert.deepEqual(shape.queue, { waiting: 0, sending: 0, failed: 0 });
   const off = await (await stopped(t)).run('status');
   assert.equal(off.pid, null);
-  assert.deepEqual((off.accounts as Row[])[0]!.tox, { connection: 'none', udpPort: 0, dhtKey: '', nodes: 0 });
+  assert.deepEqual((off.accounts as Row[])[0]!.tox, {
+    connection: 'none',
+    udpPort: 0,
+    dhtKey: '',
+    nodes: 0,
+    relayPorts: [],
+  });
 });
 
 test('address has the documented shape, canonical form first', async (t) => {
@@ -163,7 +170,15 @@ test('what is added while stopped is asked at the next start', async (t) => {
   const node = new AccountNode('me', folder, silentLogger, { peerOnline() {}, peerOffline() {} });
   await node.start(
     async (profile) =>
-      (await tox.start({ profile, udpPort: 0, bootstrap: [], udp: true, proxy: undefined, lanDiscovery: false }))!,
+      (await tox.start({
+        profile,
+        udpPort: 0,
+        bootstrap: [],
+        udp: true,
+        proxy: undefined,
+        lanDiscovery: false,
+        relayPorts: [],
+      }))!,
   );
   assert.deepEqual(tox.peers[0]!.requested, [toxId]);
   assert.deepEqual(tox.peers[0]!.accepted, [key]);

@@ -132,8 +132,33 @@ test('values of the wrong kind are refused with the name of the setting', () => 
   );
 });
 
-test('what is not built is named where ignoring it is harmless', () => {
-  assert.deepEqual(configFrom({}, { 'tcp-relay-port': '0', 'web-port': '0' }).ignored, ['tcp-relay-port']);
+test('ports of the TCP relay are a list; nobody needs one', () => {
+  assert.equal(configFrom({}, {}).tcpRelayPorts, undefined);
+  assert.deepEqual(configFrom({}, { 'tcp-relay-port': ['0', '3389'] }).tcpRelayPorts, [0, 3389]);
+  assert.deepEqual(configFrom({ 'tcp-relay-port': 33445 }, {}).tcpRelayPorts, [33445]);
+  assert.match(
+    refusal(() => configFrom({}, { 'tcp-relay-port': ['many'] })),
+    /tcp-relay-port/,
+  );
+  assert.match(
+    refusal(() => configFrom({ proxy: 'http://h:1', 'tcp-relay-port': 1 }, {})),
+    /exclude each other/,
+  );
+});
+
+test('limits of a bootstrap node are whole numbers, its words at most 256 bytes', () => {
+  const { bootstrapNode } = configFrom({ motd: 'hello', 'relay-clients': 10 }, { 'relay-rate': '2' });
+  assert.deepEqual(bootstrapNode, { motd: 'hello', relayClients: 10, relayRate: 2, metricsPort: undefined });
+  for (const wrong of [
+    { 'relay-clients': 0 },
+    { 'relay-rate': 'fast' },
+    { 'relay-rate': 1.5 },
+    { motd: 'ä'.repeat(129) },
+  ])
+    assert.match(
+      refusal(() => configFrom(wrong, {})),
+      new RegExp(Object.keys(wrong)[0]!),
+    );
 });
 
 test('a proxy is read as it stands, and refused in words if it is none', () => {

@@ -18,6 +18,7 @@ export function newToxId(): string {
 export class FakePeer implements ToxPeer {
   readonly toxId: string;
   readonly udpPort: number;
+  readonly relayPorts: readonly number[];
   events!: ToxPeerEvents;
   readonly requested: string[] = [];
   readonly accepted: string[] = [];
@@ -29,6 +30,7 @@ export class FakePeer implements ToxPeer {
   constructor(options: ToxPeerOptions) {
     this.toxId = Buffer.from(options.profile ?? '').toString();
     this.udpPort = options.udpPort || 40_000;
+    this.relayPorts = options.relayPorts;
   }
 
   get publicKey(): string {

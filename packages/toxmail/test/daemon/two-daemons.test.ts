@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { SocketGuest } from '../../../tox/test/relay/socket-guest.ts';
 import {
   fetchMail,
   friends,
@@ -155,15 +156,38 @@ test('any form of the name logs in; an account renamed while the daemon runs has
   assert.equal((await json(me.data, 'address')).toxId, toxId);
 });
 
-test('a bootstrap node keeps its key and answers status and node', async (t) => {
+test('a bootstrap node keeps its key, is a relay, tells figures, and answers status and node', async (t) => {
   const data = join(scratch(t), 'b');
-  const first = await launch(t, 'bootstrap', '--data', data, '--udp-port', '0', '--bootstrap', 'none');
+  const options = ['bootstrap', '--data', data, '--udp-port', '0', '--bootstrap', 'none', '--no-lan'];
+  const first = await launch(t, ...options, '--tcp-relay-port', '0', '--tcp-relay-port', '0', '--metrics-port', '0');
   const [node] = await json(data, 'node');
   assert.equal(`${node.host}:${node.port}:${node.publicKey}`, first.line);
-  assert.deepEqual((await json(data, 'status', '--wait', '5')).accounts, []);
+  const { accounts, bootstrap } = await json(data, 'status', '--wait', '5');
+  assert.deepEqual(accounts, []);
+  assert.equal(bootstrap.relay.ports.length, 2);
+  using guest = await SocketGuest.login(bootstrap.relay.ports[1], bootstrap.dhtKey);
+  await until('it is counted', async () => (await json(data, 'status')).bootstrap.relay.clients === 1);
+  const figures = await (await fetch(`http://127.0.0.1:${bootstrap.metricsPort}/metrics`)).text();
+  assert.match(figures, /^toxmail_relay_clients 1$/m);
+  assert.match(figures, /^# TYPE toxmail_relay_forwarded_bytes_total counter$/m);
+  assert.equal((await fetch(`http://127.0.0.1:${bootstrap.metricsPort}/`)).status, 404);
   await stop(first.child, 'SIGTERM');
-  const again = await launch(t, 'bootstrap', '--data', data, '--udp-port', '0', '--bootstrap', 'none');
+  await guest.heard('end');
+  const again = await launch(t, ...options);
   assert.equal(again.line.slice(-64), first.line.slice(-64));
+});
+
+test('a daemon is a relay at the port that it was given, under the key of its first account', async (t) => {
+  const data = join(scratch(t), 'r');
+  const ports = ['--smtp-port', '0', '--pop3-port', '0', '--udp-port', '0', '--tcp-relay-port', '0'];
+  await launch(t, 'run', '--data', data, ...ports, '--bootstrap', 'none', '--no-lan');
+  await json(data, 'account', 'add', 'second');
+  const { accounts } = await json(data, 'status');
+  const relays = accounts.map((account: { tox: { relayPorts: number[] } }) => account.tox.relayPorts.length);
+  assert.deepEqual(relays.sort(), [0, 1]);
+  const { tox } = accounts.find((account: { tox: { relayPorts: number[] } }) => account.tox.relayPorts.length > 0);
+  using guest = await SocketGuest.login(tox.relayPorts[0], tox.dhtKey);
+  assert.equal(guest.client.state, 'online');
 });
 
 test('commands on nothing say how to begin, wrong usage has its own status', async (t) => {
