@@ -137,13 +137,17 @@ export async function program(
   home: string,
   command: string,
   args: readonly string[],
-  { input, env = {} }: { input?: string | Buffer; env?: Record<string, string> } = {},
+  {
+    input,
+    env = {},
+    timeoutMs = PROGRAM_TIMEOUT_MS,
+  }: { input?: string | Buffer; env?: Record<string, string>; timeoutMs?: number } = {},
 ): Promise<ProgramResult> {
   const child = spawn(command, args, {
     cwd: home,
     env: { PATH: `${process.env.PATH}:/usr/sbin`, HOME: home, LANG: 'C.UTF-8', TMPDIR: home, ...env },
     stdio: 'pipe',
-    timeout: PROGRAM_TIMEOUT_MS,
+    timeout: timeoutMs,
   });
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
@@ -167,7 +171,9 @@ export async function succeeds(...call: Parameters<typeof program>): Promise<str
 
 /** A script of this folder that prints one JSON document. */
 // biome-ignore lint/suspicious/noExplicitAny: each script has its own shape
-export async function python(home: string, script: string, input: unknown): Promise<any> {
+export async function python(home: string, script: string, input: unknown, seconds = 30): Promise<any> {
   const path = fileURLToPath(new URL(script, import.meta.url));
-  return JSON.parse(await succeeds(home, 'python3', [path], { input: JSON.stringify(input) }));
+  return JSON.parse(
+    await succeeds(home, 'python3', [path], { input: JSON.stringify(input), timeoutMs: seconds * 1_000 }),
+  );
 }

@@ -48,10 +48,11 @@ export function findMail(maildir: string, subject: string): string {
   return found;
 }
 
-/** `letters`: Maildir's own, in order, like `FS`. */
+/** `letters`: of D, F, R and S. Others stay: T is set by somebody who deletes, small ones are keywords. */
 export function setFlags(maildir: string, subject: string, letters: string): void {
   const file = findMail(maildir, subject);
-  renameSync(file, join(maildir, 'cur', `${baseOf(file)}:2,${letters}`));
+  const others = (/:2,(.*)$/.exec(file)?.[1] ?? '').replace(/[DFRS]/g, '');
+  renameSync(file, join(maildir, 'cur', `${baseOf(file)}:2,${[...letters, ...others].sort().join('')}`));
 }
 
 export function removeMail(maildir: string, subject: string): void {
