@@ -1,4 +1,11 @@
-import { FLAG, type MessageReader, type MessageRecord, type Section, type Wanted } from '../../mailbox/types.ts';
+import {
+  FLAG,
+  type Folder,
+  type MessageReader,
+  type MessageRecord,
+  type Section,
+  type Wanted,
+} from '../../mailbox/types.ts';
 import type { BinaryItem, FetchCommand, Partial, PlainItem, SectionItem } from '../command/fetch.ts';
 import { flagsAt } from '../response/flags.ts';
 import { formatDateTime } from '../syntax/date-time.ts';
@@ -14,10 +21,41 @@ import { writeVanishedEarlier } from './vanished.ts';
  */
 const SEEN_BATCH = 32;
 
+/** Of one mail, what its items are made of. */
+interface Mail {
+  readonly folder: Folder;
+  /** In the folder. */
+  readonly index: number;
+  readonly uid: number;
+  /** Undefined if no item needs one. */
+  readonly record: MessageRecord | undefined;
+  readonly utf8: boolean;
+}
+
+/** How each item stands in the answer. */
+const ITEMS: Record<PlainItem, (mail: Mail) => string> = {
+  UID: ({ uid }) => `UID ${uid}`,
+  FLAGS: ({ folder, index }) => `FLAGS ${flagsAt(folder, index)}`,
+  MODSEQ: ({ folder, index }) => `MODSEQ (${folder.modSeqAt(index)})`,
+  SAVEDATE: ({ folder, index }) => `SAVEDATE ${formatDateTime(folder.savedAtAt(index))}`,
+  INTERNALDATE: ({ record }) => `INTERNALDATE ${formatDateTime(record!.internalDateMs)}`,
+  'RFC822.SIZE': ({ record }) => `RFC822.SIZE ${record!.size}`,
+  ENVELOPE: ({ record }) => `ENVELOPE ${record!.envelope}`,
+  BODY: ({ record }) => `BODY ${record!.body}`,
+  BODYSTRUCTURE: ({ record }) => `BODYSTRUCTURE ${record!.bodyStructure}`,
+  PREVIEW: ({ record, utf8 }) => `PREVIEW ${quoted(record!.preview ?? '', utf8)}`,
+  EMAILID: ({ record }) => `EMAILID (${record!.emailId})`,
+  THREADID: ({ record }) => `THREADID ${record!.threadId === undefined ? 'NIL' : `(${record!.threadId})`}`,
+};
+const ORDER = Object.keys(ITEMS) as PlainItem[];
+const OF_THE_FOLDER: ReadonlySet<PlainItem> = new Set(['UID', 'FLAGS', 'MODSEQ', 'SAVEDATE']);
+
 /** What a FETCH needs, sorted by where it comes from. */
 interface Plan {
-  readonly uid: boolean;
-  readonly items: ReadonlySet<PlainItem>;
+  /** In the order of ORDER, each once. */
+  readonly items: readonly PlainItem[];
+  /** The same with what must be told when the mail was not \Seen before. */
+  readonly itemsIfSeen: readonly PlainItem[];
   /** Undefined: no parsed parts are needed. */
   readonly wanted: Wanted | undefined;
   /** The one selection of header fields that the index has at hand. */
@@ -31,10 +69,10 @@ interface Plan {
 export async function handleFetch(context: Context, command: FetchCommand): Promise<string> {
   const view = context.selected;
   const { folder } = view;
-  const plan = planOf(command, view);
-  if (plan.items.has('MODSEQ')) context.condstore = true;
-  let uids = view.uidsOf(view.resolve(command.set, command.uid));
   const { changedSince } = command;
+  if (changedSince !== undefined || command.items.some(({ item }) => item === 'MODSEQ')) context.condstore = true;
+  const plan = planOf(command, view, context.condstore);
+  let uids = view.uidsOf(view.resolve(command.set, command.uid));
   if (changedSince !== undefined) {
     uids = uids.filter((uid) => {
       const index = folder.indexOf(uid);
@@ -53,7 +91,7 @@ export async function handleFetch(context: Context, command: FetchCommand): Prom
   return 'Done';
 }
 
-function planOf(command: FetchCommand, view: MailboxView): Plan {
+function planOf(command: FetchCommand, view: MailboxView, condstore: boolean): Plan {
   const items = new Set<PlainItem>();
   let headerFields: SectionItem | undefined;
   const sections: (SectionItem | BinaryItem)[] = [];
@@ -65,10 +103,11 @@ function planOf(command: FetchCommand, view: MailboxView): Plan {
   }
   if (command.uid) items.add('UID');
   if (command.changedSince !== undefined) items.add('MODSEQ');
+  const ifSeen = new Set<PlainItem>([...items, 'FLAGS', ...(condstore ? (['MODSEQ'] as const) : [])]);
   const all = headerFields ? [...sections, headerFields] : sections;
   return {
-    uid: command.uid,
-    items,
+    items: ORDER.filter((item) => items.has(item)),
+    itemsIfSeen: ORDER.filter((item) => ifSeen.has(item)),
     wanted: wantedOf(items, headerFields),
     headerFields,
     sections,
@@ -76,19 +115,8 @@ function planOf(command: FetchCommand, view: MailboxView): Plan {
   };
 }
 
-const OF_RECORDS: readonly PlainItem[] = [
-  'BODY',
-  'BODYSTRUCTURE',
-  'EMAILID',
-  'ENVELOPE',
-  'INTERNALDATE',
-  'PREVIEW',
-  'RFC822.SIZE',
-  'THREADID',
-];
-
 function wantedOf(items: ReadonlySet<PlainItem>, headerFields: SectionItem | undefined): Wanted | undefined {
-  if (!headerFields && !OF_RECORDS.some((item) => items.has(item))) return undefined;
+  if (!headerFields && [...items].every((item) => OF_THE_FOLDER.has(item))) return undefined;
   return {
     envelope: items.has('ENVELOPE'),
     body: items.has('BODY'),
@@ -117,18 +145,14 @@ async function markSeen(view: MailboxView, uids: Uint32Array): Promise<ReadonlyS
 
 /** How many mails were still there. */
 async function fetchPlain(context: Context, plan: Plan, uids: Uint32Array, seen: ReadonlySet<number>): Promise<number> {
-  const { out } = context;
   let written = 0;
+  let position = context.selected.numberOf(uids[0]!) - 1;
   for (const uid of uids) {
+    position = context.selected.positionAfter(position, uid);
     if (plan.sections.length > 0) {
-      if (await writeWithSections(context, plan, uid, undefined, seen.has(uid))) written++;
-      continue;
-    }
-    const text = plainItems(context, plan, uid, undefined, false);
-    if (text === undefined) continue;
-    out.text(`${text})\r\n`);
-    written++;
-    if (out.full) await context.flush();
+      if (await writeWithSections(context, plan, position, undefined, seen)) written++;
+    } else if (writePlain(context, plan, position, undefined, seen)) written++;
+    if (context.out.full) await context.flush();
   }
   return written;
 }
@@ -139,93 +163,80 @@ async function fetchRecords(
   uids: Uint32Array,
   seen: ReadonlySet<number>,
 ): Promise<number> {
-  const { out } = context;
   let written = 0;
+  let position = 0;
   for await (const records of context.selected.folder.records(uids, plan.wanted!)) {
     for (const record of records) {
-      const { uid } = record;
+      position = context.selected.positionAfter(position, record.uid);
       if (plan.sections.length > 0) {
-        if (await writeWithSections(context, plan, uid, record, seen.has(uid))) written++;
-        continue;
-      }
-      const text = plainItems(context, plan, uid, record, seen.has(uid));
-      if (text === undefined) continue;
-      out.text(text);
-      writeHeaderFields(context, plan, record);
-      out.text(')\r\n');
-      written++;
-      if (out.full) await context.flush();
+        if (await writeWithSections(context, plan, position, record, seen)) written++;
+      } else if (writePlain(context, plan, position, record, seen)) written++;
+      if (context.out.full) await context.flush();
     }
   }
   return written;
 }
 
-/** `* 5 FETCH (UID 7 FLAGS (…) …` up to what comes as literals. Undefined if the mail has gone. */
-function plainItems(
-  { selected: view, condstore, utf8 }: Context,
-  { items }: Plan,
-  uid: number,
+/** An answer that is at hand. False if the mail has gone; nothing is written then. */
+function writePlain(
+  context: Context,
+  plan: Plan,
+  position: number,
   record: MessageRecord | undefined,
-  newlySeen: boolean,
-): string | undefined {
-  const number = view.numberOf(uid);
-  const index = number > 0 ? view.folderIndex(number - 1) : -1;
-  if (index < 0) return undefined;
-  const { folder } = view;
-  let text = `* ${number} FETCH (`;
-  const begun = text.length;
-  const add = (item: string): void => {
-    text += text.length === begun ? item : ` ${item}`;
-  };
-  if (items.has('UID')) add(`UID ${uid}`);
-  if (items.has('FLAGS') || newlySeen) add(`FLAGS ${flagsAt(folder, index)}`);
-  if (items.has('MODSEQ') || (newlySeen && condstore)) add(`MODSEQ (${folder.modSeqAt(index)})`);
-  if (items.has('SAVEDATE')) add(`SAVEDATE ${formatDateTime(folder.savedAtAt(index))}`);
-  if (!record) return text;
-  if (items.has('INTERNALDATE')) add(`INTERNALDATE ${formatDateTime(record.internalDateMs)}`);
-  if (items.has('RFC822.SIZE')) add(`RFC822.SIZE ${record.size}`);
-  if (items.has('ENVELOPE')) add(`ENVELOPE ${record.envelope}`);
-  if (items.has('BODY')) add(`BODY ${record.body}`);
-  if (items.has('BODYSTRUCTURE')) add(`BODYSTRUCTURE ${record.bodyStructure}`);
-  if (items.has('PREVIEW')) add(`PREVIEW ${quoted(record.preview ?? '', utf8)}`);
-  if (items.has('EMAILID')) add(`EMAILID (${record.emailId})`);
-  if (items.has('THREADID')) add(record.threadId === undefined ? 'THREADID NIL' : `THREADID (${record.threadId})`);
-  return text;
+  seen: ReadonlySet<number>,
+): boolean {
+  if (!writeItems(context, plan, position, record, seen)) return false;
+  context.out.text(')\r\n');
+  return true;
 }
 
-function writeHeaderFields({ out }: Context, { headerFields, items }: Plan, record: MessageRecord): void {
-  if (!headerFields) return;
-  const all = record.headerFields ?? new Uint8Array(0);
-  const { from, to } = cut(headerFields.partial, all.length);
-  out.text(`${items.size > 0 ? ' ' : ''}${labelOf(headerFields)} {${to - from}}\r\n`);
-  out.bytes(all.subarray(from, to));
+/** `* 5 FETCH (UID 7 FLAGS (…) …` up to what is read from the mail itself. */
+function writeItems(
+  { selected: view, out, utf8 }: Context,
+  { items, itemsIfSeen, headerFields, sections }: Plan,
+  position: number,
+  record: MessageRecord | undefined,
+  seen: ReadonlySet<number>,
+): boolean {
+  const index = view.folderIndex(position);
+  if (index < 0) return false;
+  const uid = view.uids[position]!;
+  const mail: Mail = { folder: view.folder, index, uid, record, utf8 };
+  let text = `* ${position + 1} FETCH (`;
+  let gap = '';
+  for (const item of seen.has(uid) ? itemsIfSeen : items) {
+    text += gap + ITEMS[item](mail);
+    gap = ' ';
+  }
+  if (headerFields && record) {
+    const all = record.headerFields ?? new Uint8Array(0);
+    const { from, to } = cut(headerFields.partial, all.length);
+    out.text(`${text}${gap}${labelOf(headerFields)} {${to - from}}\r\n`);
+    out.bytes(all.subarray(from, to));
+    if (sections.length > 0) out.text(' ');
+  } else out.text(sections.length > 0 ? text + gap : text);
+  return true;
 }
 
-/** False if the mail has gone; nothing was written then. */
+/** The same with what is read from the mail. */
 async function writeWithSections(
   context: Context,
   plan: Plan,
-  uid: number,
+  position: number,
   record: MessageRecord | undefined,
-  newlySeen: boolean,
+  seen: ReadonlySet<number>,
 ): Promise<boolean> {
-  const reader = await context.selected.folder.open(uid);
+  const reader = await context.selected.folder.open(context.selected.uids[position]!);
   if (!reader) return false;
   try {
-    const text = plainItems(context, plan, uid, record, newlySeen);
-    if (text === undefined) return false;
-    context.out.text(text);
-    if (record) writeHeaderFields(context, plan, record);
-    let first = text.endsWith('(') && !plan.headerFields;
-    for (const section of plan.sections) {
-      if (!first) context.out.text(' ');
-      first = false;
+    if (!writeItems(context, plan, position, record, seen)) return false;
+    for (const [i, section] of plan.sections.entries()) {
+      if (i > 0) context.out.text(' ');
       await (section.item === 'section'
         ? writeSection(context, reader, section)
         : writeBinary(context, reader, section));
     }
     context.out.text(')\r\n');
-    await context.flushIfFull();
     return true;
   } catch (error) {
     // In the midst of a response there is no way back to where an answer could stand.

@@ -58,8 +58,16 @@ export class MailboxView {
     return positionOf(this.uids, uid) + 1;
   }
 
+  /** Position of a mail that stands at `position` or later: for a walk along ascending UIDs. */
+  positionAfter(position: number, uid: number): number {
+    const { uids } = this;
+    if (uids[position + 1] === uid) return position + 1;
+    return uids[position] === uid ? position : positionOf(uids, uid);
+  }
+
   /** Where the folder has the mail at this position of the view; -1 if it has gone. */
   folderIndex(position: number): number {
+    if (position < 0) return -1;
     return this.uids === this.folder.uids ? position : this.folder.indexOf(this.uids[position]!);
   }
 
