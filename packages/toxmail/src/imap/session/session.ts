@@ -42,8 +42,10 @@ export class ImapSession implements ClientSession {
 
   constructor(wire: ClientWire, deps: ImapDeps, remote: string, local: boolean) {
     this.#context = new Context(deps, wire, remote, local);
+    this.#lastActivity = deps.scheduler.mono();
     this.#context.onActivity = () => {
-      this.#lastActivity = deps.scheduler.mono();
+      // A stranger has its time from the first byte on, however it is spent.
+      if (this.authenticated) this.#lastActivity = deps.scheduler.mono();
     };
   }
 
@@ -92,7 +94,6 @@ export class ImapSession implements ClientSession {
   /** Runs until the connection ends; never rejects. */
   async start(): Promise<void> {
     const { out, deps, wire } = this.#context;
-    this.#context.onActivity();
     this.#armTimer();
     try {
       out.line(`* OK [CAPABILITY ${capabilities(this.#context)}] Toxmail IMAP server ready`);
