@@ -1,0 +1,204 @@
+/**
+ * Our IMAP and POP3 servers and Debian's Dovecot on copies of the same Maildir, in turn: `node bench/imap.ts [MAILS]`
+ * (100,000). Needs root (Dovecot works as another user) and dovecot-imapd, dovecot-pop3d. Then 200 idle sessions, and how
+ * soon an idle program hears of a mail that another account hands in.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createTransport } from 'nodemailer';
+import { Dovecot } from '../interop/mail-server/dovecot.ts';
+import { Toxmail } from '../interop/mail-server/toxmail.ts';
+import { freePort, TemporaryFolder } from '../interop/oracle/tools.ts';
+import { ImapClient, readMaildrop } from './imap-client.ts';
+import { fillMaildir, RARE } from './imap-mails.ts';
+
+const MAILS = Number(process.argv[2] ?? 100_000);
+const SESSIONS = 200;
+const PUSHES = 200;
+const HEADERS =
+  'From To Cc Bcc Subject Date Message-ID Priority X-Priority References Newsgroups In-Reply-To Content-Type Reply-To';
+const some = Math.min(MAILS, 10_000);
+
+interface Server {
+  readonly imap: number;
+  readonly pop3: number;
+  readonly user: string;
+  readonly password: string;
+}
+
+type Figures = Map<string, string>;
+
+await using folder = await TemporaryFolder.create();
+const ends: (() => void)[] = [];
+chmodSync(folder.path, 0o755);
+const ports = { imap: await freePort(), pop3: await freePort() };
+await using dovecot = new Dovecot(folder.join('dovecot'), ports);
+const bytes = fillMaildir(folder.join('mails'), MAILS);
+const scope = { after: (end: () => void) => void ends.push(end) };
+const toxmail = await Toxmail.prepare(scope, folder.join('toxmail'), 'none', ['me', 'you']);
+try {
+  console.log(`${MAILS} mails, ${Math.round(bytes / 1e6)} MB`);
+  const ourMaildir = join(toxmail.data, 'accounts', 'me', 'Maildir');
+  copy(folder.join('mails'), dovecot.maildir('me'));
+  copy(folder.join('mails'), ourMaildir);
+  execFileSync('chown', ['-R', 'mail:mail', folder.join('dovecot/home')]);
+  await dovecot.start();
+  await toxmail.start();
+  const listeners = await toxmail.listeners();
+  const servers: [string, Server][] = [
+    ['Dovecot', { ...ports, user: 'me', password: 'pw' }],
+    [
+      'us',
+      { imap: listeners.imap!.port, pop3: listeners.pop3!.port, user: 'me', password: toxmail.passwords.get('me')! },
+    ],
+  ];
+  const figures = new Map<string, Figures>();
+  for (const [name, server] of servers) {
+    console.error(`${name} …`);
+    figures.set(name, await measure(server));
+  }
+  table(figures);
+  const { imap } = servers[1]![1];
+  await idleSessions(imap);
+  await pushes(imap, listeners.smtp!.port);
+} finally {
+  await toxmail.stop();
+  for (const end of ends) end();
+}
+
+async function measure(server: Server): Promise<Figures> {
+  const figures: Figures = new Map();
+  const { imap, user, password } = server;
+  const client = await ImapClient.logIn(imap, user, password);
+  const timed = async (name: string, command: string): Promise<Buffer> => {
+    const began = performance.now();
+    const answer = await client.say(command);
+    figures.set(name, seconds(performance.now() - began));
+    return answer;
+  };
+  const fetched = async (name: string, command: string, expected: number): Promise<void> => {
+    const answer = await timed(name, command);
+    const count = answer.toString('latin1').match(/\* \d+ FETCH \(/g)?.length;
+    if (count !== expected) throw new Error(`${name}: ${count} instead of ${expected}`);
+  };
+  await timed('SELECT, never seen before', 'SELECT INBOX');
+  await fetched('FETCH 1:* (UID FLAGS), first', 'FETCH 1:* (UID FLAGS)', MAILS);
+  await fetched('FETCH 1:* (ENVELOPE), first', 'FETCH 1:* (ENVELOPE)', MAILS);
+  await fetched('FETCH 1:* (BODYSTRUCTURE), first', 'FETCH 1:* (BODYSTRUCTURE)', MAILS);
+  await client.say('UNSELECT');
+  await timed('SELECT', 'SELECT INBOX');
+  await fetched('FETCH 1:* (UID FLAGS)', 'FETCH 1:* (UID FLAGS)', MAILS);
+  await fetched('FETCH 1:* (ENVELOPE)', 'FETCH 1:* (ENVELOPE)', MAILS);
+  await fetched('FETCH 1:* (BODYSTRUCTURE)', 'FETCH 1:* (BODYSTRUCTURE)', MAILS);
+  const thunderbird = `UID FETCH 1:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (${HEADERS})])`;
+  await fetched("Thunderbird's header set", thunderbird, MAILS);
+  await fetched(`download of ${some}`, `FETCH 1:${some} (BODY.PEEK[])`, some);
+  for (const [name, key, hits] of [
+    ['SEARCH UNSEEN', 'UNSEEN', MAILS / 5],
+    ['SEARCH FROM', `FROM "${RARE.sender}"`, MAILS / 1_000],
+    ['SEARCH SUBJECT', 'SUBJECT "garden"', undefined],
+    ['SEARCH BODY', `BODY "${RARE.word}"`, MAILS / 1_000],
+    ['SEARCH BODY, again', `BODY "${RARE.word}"`, MAILS / 1_000],
+    ['SEARCH TEXT', `TEXT "${RARE.word}"`, MAILS / 1_000],
+  ] as const) {
+    const answer = await timed(name, `SEARCH ${key}`);
+    const found = /\* SEARCH([ \d]*)/.exec(answer.toString('latin1'))?.[1]?.trim().split(' ').length;
+    if (hits !== undefined && found !== hits) throw new Error(`${name}: ${found} hits instead of ${hits}`);
+  }
+  await timed('STORE, 1,000 in one command', 'STORE 1:1000 +FLAGS.SILENT (\\Flagged)');
+  let began = performance.now();
+  for (let i = 1; i <= 300; i++) await client.say(`STORE ${i} +FLAGS (\\Answered)`);
+  figures.set('STORE one by one', `${Math.round(300_000 / (performance.now() - began))}/s`);
+  await client.say('CREATE bench');
+  const mail = Buffer.from(`Subject: appended\r\n\r\n${'0123456789\r\n'.repeat(240)}`);
+  began = performance.now();
+  for (let i = 0; i < 300; i++) await client.append('bench', mail);
+  figures.set('APPEND one by one', `${Math.round(300_000 / (performance.now() - began))}/s`);
+  await client.say('DELETE bench');
+  await client.end();
+  began = performance.now();
+  for (let i = 0; i < 50; i++) await (await ImapClient.logIn(imap, user, password)).end();
+  figures.set('log-in and out', `${Math.round(50_000 / (performance.now() - began))}/s`);
+  const first = await readMaildrop(server.pop3, user, password, 0);
+  const again = await readMaildrop(server.pop3, user, password, some);
+  figures.set('POP3: log-in and STAT, first', seconds(first.stat * 1e3));
+  figures.set('POP3: log-in and STAT', seconds(again.stat * 1e3));
+  figures.set('POP3: UIDL', seconds(again.uidl * 1e3));
+  figures.set('POP3: RETR', `${Math.round(again.perSecond)}/s`);
+  return figures;
+}
+
+async function idleSessions(port: number): Promise<void> {
+  const before = resident();
+  const clients: ImapClient[] = [];
+  for (let i = 0; i < SESSIONS; i++) {
+    const client = await ImapClient.logIn(port, 'me', toxmail.passwords.get('me')!);
+    await client.say('SELECT INBOX');
+    await client.idle();
+    clients.push(client);
+  }
+  console.log(`${SESSIONS} idle sessions in ${MAILS} mails: ${resident()} MiB resident, ${before} MiB before`);
+  for (const client of clients) client.cut();
+}
+
+/** From the first byte of the hand-over by SMTP to the EXISTS: what the notification alone takes is less. */
+async function pushes(imap: number, smtp: number): Promise<void> {
+  const client = await ImapClient.logIn(imap, 'me', toxmail.passwords.get('me')!);
+  await client.say('SELECT INBOX');
+  const auth = { user: 'you', pass: toxmail.passwords.get('you')! };
+  const program = createTransport({
+    host: '127.0.0.1',
+    port: smtp,
+    ignoreTLS: true,
+    auth,
+    pool: true,
+    maxConnections: 1,
+  });
+  const times: number[] = [];
+  const after250: number[] = [];
+  for (let i = 0; i < PUSHES; i++) {
+    const { pushed, done } = await client.idle();
+    const began = performance.now();
+    const arrival = pushed();
+    await program.sendMail({ from: 'you@tox', to: 'me@tox', subject: `push ${i}`, text: 'hello' });
+    const accepted = performance.now();
+    const at = await arrival;
+    times.push(at - began);
+    after250.push(Math.max(0, at - accepted));
+    await done();
+  }
+  program.close();
+  await client.end();
+  console.log(`from SMTP's first byte to EXISTS: ${percentiles(times)}; from its 250: ${percentiles(after250)}`);
+}
+
+function percentiles(values: number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (part: number): string =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!.toFixed(1);
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`;
+}
+
+function table(figures: ReadonlyMap<string, Figures>): void {
+  const names = [...figures.keys()];
+  console.log(`\n| what | ${names.join(' | ')} |\n|---|${names.map(() => '---|').join('')}`);
+  for (const what of figures.get(names[0]!)!.keys())
+    console.log(`| ${what} | ${names.map((name) => figures.get(name)!.get(what)).join(' | ')} |`);
+  console.log('');
+}
+
+function seconds(ms: number): string {
+  return ms < 1_000 ? `${(ms / 1e3).toFixed(3)} s` : `${(ms / 1e3).toFixed(2)} s`;
+}
+
+function copy(from: string, to: string): void {
+  execFileSync('mkdir', ['-p', to]);
+  execFileSync('cp', ['-a', `${from}/.`, to]);
+}
+
+/** MiB of the daemon. */
+function resident(): number {
+  const rss = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${toxmail.pid}/status`, 'utf8'));
+  return Math.round(Number(rss![1]) / 1024);
+}
