@@ -34,6 +34,8 @@ export class MailFolder implements Folder {
   readonly name: string;
   readonly state: FolderState;
   readonly #reader: FolderReader;
+  /** The mails among which none is in new/ any more. */
+  #taken: Uint32Array | undefined;
   readonly #room: (bytes: number) => Promise<void>;
 
   /** `room` rejects with `over-quota` if so many bytes more do not fit. */
@@ -111,11 +113,13 @@ export class MailFolder implements Folder {
 
   takeNew(): Promise<void> {
     return this.state.turn(async () => {
+      if (this.#taken === this.uids) return; // another session was first
       const { paths } = this.state.table;
       const fresh: number[] = [];
       for (let i = 0; i < paths.length; i++) if (paths[i]!.startsWith('new/')) fresh.push(i);
       // Not synced: a mail that is in new/ again after a power cut is as good.
       await this.#rename(fresh, (i) => this.flagsAt(i));
+      this.#taken = this.uids;
     });
   }
 

@@ -1,7 +1,7 @@
 import type { Decoder } from '../syntax/decoder.ts';
 
-/** Octets of a mailbox name or pattern: file systems take no more. */
-const NAME_MAX = 1_000;
+/** Of a mailbox name or pattern, characters: file systems take no longer names. */
+const NAME_MAX = 500;
 
 /** `mailbox = "INBOX" / astring`, as written: how it is coded depends on what the session has enabled. */
 export function readMailbox(d: Decoder): string {

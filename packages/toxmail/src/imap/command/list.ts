@@ -73,7 +73,8 @@ export function readLsub(d: Decoder): ListCommand {
   return { verb: 'LSUB', reference, patterns, extended: false, select, returns: new Set(), status: [] };
 }
 
-const PATTERNS_MAX = 100;
+/** Each is held against each folder. */
+const PATTERNS_MAX = 20;
 const SELECT_OPTIONS = new Set<string>([
   'SUBSCRIBED',
   'REMOTE',

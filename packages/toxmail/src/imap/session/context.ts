@@ -85,7 +85,9 @@ export class Context {
     if (this.closed) throw new ConnectionLost('the connection is closed');
     if (this.out.empty) return;
     this.onActivity();
-    await this.wire.write(this.out.take());
+    await this.wire.write(this.out.take()).catch((cause: unknown) => {
+      throw new ConnectionLost('the client is gone', { cause });
+    });
     this.onActivity();
     if (this.closed) throw new ConnectionLost('the connection is closed');
   }

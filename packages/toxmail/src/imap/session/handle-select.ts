@@ -6,7 +6,7 @@ import type { Context } from './context.ts';
 import { bad, no } from './errors.ts';
 import { writeListLine } from './handle-list.ts';
 import { MailboxView } from './mailbox-view.ts';
-import { writeFlags } from './updates.ts';
+import { takeNew, writeFlags } from './updates.ts';
 import { writeVanishedEarlier } from './vanished.ts';
 
 /** RFC 9051 §6.3.2, §6.3.3; RFC 7162 §3.1.8, §3.2.5; RFC 8474 §4.2. */
@@ -28,7 +28,7 @@ export async function handleSelect(context: Context, command: SelectCommand): Pr
   const info = (await context.store.folders()).find((each) => each.name === name);
   if (info && context.rev2) writeListLine(context, info);
   if (command.qresync?.uidValidity === folder.uidValidity) await writeMissed(context, command.qresync);
-  if (!readOnly) await folder.takeNew();
+  if (!readOnly) await takeNew(context);
   return readOnly ? '[READ-ONLY] Opened to read' : '[READ-WRITE] Opened';
 }
 

@@ -108,9 +108,14 @@ export class ImapSession implements ClientSession {
       }
     } catch (error) {
       // The connection broke while we wrote, or a bug of ours: in both cases nothing more can be said.
+      const lost = error instanceof ConnectionLost;
+      if (!lost) deps.log.error('imap.session-failed', { error: errorField(error) });
       if (!this.#context.closed) {
-        const cause = error instanceof ConnectionLost ? error.cause : error;
-        deps.log.debug('imap.aborted', { error: errorField(error), ...(cause ? { cause: errorField(cause) } : {}) });
+        if (lost)
+          deps.log.debug('imap.aborted', {
+            error: error.message,
+            cause: error.cause === undefined ? undefined : errorField(error.cause),
+          });
         if (this.#context.view?.gone) this.#bye('The folder was deleted or has new UIDs');
       }
     }

@@ -1,3 +1,4 @@
+import { errorField } from '../../base/log.ts';
 import { flagsAt, flagsLine, permanentFlagsLine } from '../response/flags.ts';
 import { formatSet } from '../syntax/sequence-set.ts';
 import type { Context } from './context.ts';
@@ -19,7 +20,16 @@ export async function writeUpdates(context: Context, mayExpunge: boolean): Promi
     writeFlags(context, number, uid);
     await context.flushIfFull();
   }
-  if (moved && moved.added > 0 && !view.readOnly) await view.folder.takeNew();
+  if (moved && moved.added > 0 && !view.readOnly) await takeNew(context);
+}
+
+/** The client has seen that new mails are there. If that cannot be noted on the disk, it is told of them all the same. */
+export async function takeNew({ selected, deps }: Context): Promise<void> {
+  try {
+    await selected.folder.takeNew();
+  } catch (error) {
+    deps.log.warn('imap.take-new-failed', { error: errorField(error) });
+  }
 }
 
 /** RFC 9051 §7.3.5: new keywords are announced before a mail has them. */

@@ -12,17 +12,21 @@ export function canonicalName(name: string): string {
  * the lengths, whatever the pattern.
  */
 export function matchesPattern(name: string, pattern: string): boolean {
-  // reached[i]: the pattern up to here can stand for the first i signs of the name.
+  // reached[i]: the pattern up to here can stand for the first i characters of the name.
   let reached = new Uint8Array(name.length + 1);
+  let next = new Uint8Array(name.length + 1);
   reached[0] = 1;
   for (const sign of pattern) {
-    const next = new Uint8Array(name.length + 1);
+    let any = 0;
+    next.fill(0);
     for (let i = 0; i <= name.length; i++) {
       if (sign === '*') next[i] = reached[i]! | (i > 0 ? next[i - 1]! : 0);
       else if (sign === '%') next[i] = reached[i]! | (i > 0 && name[i - 1] !== DELIMITER ? next[i - 1]! : 0);
       else if (reached[i] === 1 && name.startsWith(sign, i)) next[i + sign.length] = 1;
+      any |= reached[i]!;
     }
-    reached = next;
+    if (any === 0) return false;
+    [reached, next] = [next, reached];
   }
   return reached[name.length] === 1;
 }

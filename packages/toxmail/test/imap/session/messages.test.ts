@@ -328,20 +328,6 @@ test('a folder that goes away sends its sessions away, in IDLE at once', async (
   await other.ended;
 });
 
-test('a client that deletes its own selected folder stays, and has none selected', async () => {
-  const client = await box().logIn();
-  client.send('s SELECT Trash\r\n');
-  await client.reply('s');
-  await client.run(
-    'C: a DELETE Trash',
-    'S: a OK Deleted',
-    'C: b NOOP',
-    'S: b OK Done',
-    'C: c CHECK',
-    'S: c BAD Select a folder first',
-  );
-});
-
 test('when we stop, a client in IDLE gets a BYE', async () => {
   const client = await box().select();
   await client.run('C: a IDLE', 'S: + idling');
