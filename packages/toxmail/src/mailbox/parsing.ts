@@ -4,7 +4,7 @@ import type { ParsedMail } from './index/mail-index.ts';
 import { UNKNOWN } from './mail-table.ts';
 
 /** BOUNDED: mails that the index is asked to read ahead, besides those that somebody waits for. */
-const AHEAD_MAX = 400;
+const AHEAD_MAX = 1_000;
 /** Progress is told for folders with at least so many mails to read, at every tenth. */
 const TELL_ABOVE = 5_000;
 

@@ -86,15 +86,22 @@ function again(): void {
     let worked = false;
     for (const [index, { store, indexer }] of indexes) {
       try {
-        worked = indexer.step() || store.tidy() || worked;
+        if (indexer.step()) readAt = performance.now();
+        else if (performance.now() < readAt + QUIET_MS || !store.tidy()) continue;
+        worked = true;
       } catch (error) {
         failed(index, error);
         setTimeout(() => stepping || again(), RETRY_MS).unref();
       }
     }
     if (worked) again();
+    else if (performance.now() < readAt + QUIET_MS) setTimeout(() => stepping || again(), QUIET_MS).unref();
   });
 }
+
+/** Work that nobody waits for begins when no mails were read for this time. */
+const QUIET_MS = 200;
+let readAt = Number.NEGATIVE_INFINITY;
 
 /** A full disk may have room again. */
 const RETRY_MS = 10_000;

@@ -52,7 +52,7 @@ export const KEPT_FIELDS: ReadonlySet<string> = new Set(
 );
 const KEPT_MAX = 8 * 1024;
 
-/** Reads up to `into.length` bytes of a mail at a position. */
+/** Fills `into` from a position of the mail; fewer bytes at its end only. */
 export type ReadAt = (into: Uint8Array, position: number) => number;
 
 const BLOCK = 256 * 1024;
@@ -61,20 +61,19 @@ const BLOCK = 256 * 1024;
 export function parseMail(size: number, readAt: ReadAt): ParsedContent {
   const parser = new StructureParser();
   const hash = createHash('sha256');
-  const whole = size <= BLOCK ? new Uint8Array(size) : undefined;
+  const block = Buffer.allocUnsafe(Math.min(BLOCK, size + 1));
   let position = 0;
   for (;;) {
-    const block = Buffer.allocUnsafe(Math.min(BLOCK, Math.max(1, size)));
     const read = readAt(block, position);
     if (read === 0) break;
     const piece = block.subarray(0, read);
-    if (whole && position + read <= size) whole.set(piece, position);
     parser.push(piece);
     hash.update(piece);
     position += read;
+    if (read < block.length) break;
   }
   const read = (from: number, to: number): Uint8Array => {
-    if (whole && to <= size) return whole.subarray(from, to);
+    if (position < block.length) return block.subarray(from, to);
     const bytes = new Uint8Array(Math.max(0, to - from));
     return bytes.subarray(0, readAt(bytes, from));
   };

@@ -56,7 +56,7 @@ export function bodyText(root: Part, read: (from: number, to: number) => Uint8Ar
 export function previewOf(root: Part, read: (from: number, to: number) => Uint8Array): string {
   const first = firstText(root);
   if (!first) return '';
-  const text = partText(first, (from, to) => read(from, Math.min(to, from + PREVIEW_BYTES)));
+  const text = partText(first, (from, to) => read(from, Math.min(to, from + PREVIEW_BYTES))).slice(0, PREVIEW_MAX * 10);
   const line = text.replace(/\s+/g, ' ').trim().slice(0, PREVIEW_MAX);
   return line.isWellFormed() ? line : line.slice(0, -1);
 }
