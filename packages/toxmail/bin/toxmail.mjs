@@ -52,7 +52,9 @@ function above(name) {
 
 /** The IPC channel is there to break: the program ends when this process is gone, even by SIGKILL. */
 function relaunch(node) {
-  const child = spawn(node, [here, ...process.argv.slice(2)], { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
+  const child = spawn(node, ['--max-semi-space-size=4', here, ...process.argv.slice(2)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
     console.error(`toxmail: cannot start ${node}: ${error.message}`);

@@ -124,11 +124,9 @@ export class FolderState {
     index.onParsed(this.key, (mails) => this.#parsing.parsed(mails));
     await this.turn(async () => {
       this.#stamp = await this.#times();
-      const found = new Map<string, Found>();
-      await this.#read((path) => {
-        const mail = foundOf(path);
-        if (mail) found.set(mail.unique, mail);
-      });
+      // Paths only, not what they say: in a large folder most of this is garbage a moment later.
+      const found = new Map<string, string>();
+      await this.#read((path) => found.set(uniqueOf(path), path));
       await this.#merge(found, entries, indexed);
     });
   }
@@ -331,38 +329,38 @@ export class FolderState {
     return times.join(' ');
   }
 
-  /** At the start: files, UID list and index make the table. */
-  async #merge(found: Map<string, Found>, entries: Map<string, UidEntry>, indexed: IndexedMails): Promise<void> {
-    const { index } = this.deps;
+  /** At the start: files, UID list and index make the table. `found`: paths by the unique part of the name. */
+  async #merge(found: Map<string, string>, entries: Map<string, UidEntry>, indexed: IndexedMails): Promise<void> {
     this.#highestModSeq = indexed.highestModSeq;
     const slices = new Slices();
-    const at = new Map<number, number>();
-    for (let i = 0; i < indexed.uids.length; i++) at.set(indexed.uids[i]!, i);
     const fresh = indexed.highestModSeq === 0 ? this.#nextModSeq() : 0;
     const listed = entries.size;
     const changed: number[] = [];
     const unparsed: number[] = [];
+    const gone: number[] = [];
+    let row = 0; // of the index; both lists ascend
     for (const [unique, entry] of entries) {
       if (slices.over) await slices.pause();
-      const mail = found.get(unique);
+      const path = found.get(unique);
+      const mail = path === undefined ? undefined : foundOf(path);
       if (!mail) {
         entries.delete(unique);
         continue;
       }
       found.delete(unique);
-      const row = at.get(entry.uid);
-      if (row !== undefined) at.delete(entry.uid);
-      const content = row === undefined ? UNKNOWN : indexed.contents[row]!;
-      const modSeq = row === undefined ? fresh : indexed.modSeqs[row]!;
-      const size = row === undefined ? (mail.wireSize ?? UNKNOWN) : indexed.sizes[row]!;
-      const dateMs = row === undefined ? Number.NaN : indexed.dates[row]!;
+      // What the index has and the disk has not went while we were away.
+      while (indexed.uids[row]! < entry.uid) gone.push(indexed.uids[row++]!);
+      const known = indexed.uids[row] === entry.uid ? row++ : -1;
+      const content = known < 0 ? UNKNOWN : indexed.contents[known]!;
+      const modSeq = known < 0 ? fresh : indexed.modSeqs[known]!;
+      const size = content === UNKNOWN ? (mail.wireSize ?? UNKNOWN) : indexed.sizes[known]!;
+      const dateMs = content === UNKNOWN ? Number.NaN : indexed.dates[known]!;
       this.table.add({ ...mail, ...entry, content, modSeq, size, dateMs });
-      if (row === undefined ? fresh === 0 : indexed.bits[row] !== mail.bits) changed.push(this.table.count - 1);
+      if (known < 0 ? fresh === 0 : indexed.bits[known] !== mail.bits) changed.push(this.table.count - 1);
       if (content === UNKNOWN) unparsed.push(this.table.count - 1);
     }
-    // What the index has and the disk has not went while we were away.
-    const gone = Uint32Array.from(at.keys()).sort();
-    if (gone.length > 0) index.expunged(this.key, gone, this.#nextModSeq());
+    while (row < indexed.uids.length) gone.push(indexed.uids[row++]!);
+    if (gone.length > 0) this.deps.index.expunged(this.key, Uint32Array.from(gone), this.#nextModSeq());
     this.#toIndex(unparsed);
     this.reflag(
       changed,
@@ -370,7 +368,8 @@ export class FolderState {
       undefined,
     );
     await this.#list.thin(entries, listed);
-    if (found.size > 0) await this.adopt(inOrder([...found.values()]));
+    const added = [...found.values()].map(foundOf).filter((mail) => mail !== undefined);
+    if (added.length > 0) await this.adopt(inOrder(added));
   }
 
   #add(mail: Found, entry: UidEntry, modSeq: number): void {
@@ -417,10 +416,13 @@ export class FolderState {
 /** Undefined for what is no mail. */
 export function foundOf(path: string): Found | undefined {
   const name = path.slice(4);
-  if (/[\n\ufffd]/.test(name)) return undefined;
+  if (UNUSABLE.test(name)) return undefined;
   const parts = parseName(name);
   return parts && { unique: parts.unique, path, wireSize: parts.wireSize, bits: bitsOf(parts.flags) };
 }
+
+/** A line end would end a line of the UID list; the other is what Node makes of bytes that are not UTF-8. */
+const UNUSABLE = /[\n\ufffd]/;
 
 /** The part of `cur/NAME` that stays. */
 export function uniqueOf(path: string): string {
