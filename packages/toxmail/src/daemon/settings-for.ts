@@ -43,6 +43,7 @@ const PROGRAMS: Readonly<Record<string, (place: Place) => string[]>> = {
       : trust(authority, 'Settings, Privacy & Security, Certificates, Manage Certificates, Authorities, Import')),
   ],
   apple: ({ settings, web, local, authority }) => [
+    ...(local ? ['An iPhone or iPad is another machine: start Toxmail with --listen 0.0.0.0 (or ::) first.'] : []),
     `Open ${web} in Safari on the device, type the account ${settings.user} and get the profile. Compare the fingerprint on that page with the one of: toxmail tls ca`,
     'On an iPhone or iPad: Settings, Profile Downloaded, Install, and type the password when asked. On a Mac: System Settings, General, Device Management, open it twice.',
     ...(local || !authority
@@ -50,7 +51,7 @@ const PROGRAMS: Readonly<Record<string, (place: Place) => string[]>> = {
       : ['On an iPhone or iPad then: Settings, General, About, Certificate Trust Settings: switch Toxmail on.']),
   ],
   k9: ({ settings, local, authority }) => [
-    ...(local ? ['K-9 Mail runs on another machine: start Toxmail with --listen 0.0.0.0 (or :: ) first.'] : []),
+    ...(local ? ['K-9 Mail runs on another machine: start Toxmail with --listen 0.0.0.0 (or ::) first.'] : []),
     `In K-9 Mail or Thunderbird for Android: Add account, the address ${settings.address}, "Manual setup", and the values above; authentication "Normal password".`,
     ...trust(authority, 'Android: Settings, Security, Encryption & credentials, Install a certificate, CA certificate'),
   ],

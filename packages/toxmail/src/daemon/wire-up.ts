@@ -267,7 +267,7 @@ function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, target
 
 /** Where mail programs find us: on this machine if they must be there, else by name if one was set, else by address. */
 function mailHost({ listen, tlsNames }: Config): string {
-  if (isLoopback(listen)) return listen === '::1' ? '::1' : '127.0.0.1';
+  if (isLoopback(listen)) return listen;
   return tlsNames[0] ?? (isWildcard(listen) ? reachableHost() : listen);
 }
 

@@ -29,7 +29,7 @@ export function machineNames(listen: string, more: readonly string[]): MachineNa
   const interfaces = outwardAddresses().map((each) => each.address);
   const set = [...more, listen].map((name) => name.toLowerCase()).filter((name) => !isLoopback(name));
   return {
-    set: unique(set.filter((name) => !isWildcard(name))),
+    set: unique(set.filter((name) => !isWildcard(name) && isCertifiable(name))),
     found: unique([...named, 'localhost', '127.0.0.1', '::1', ...(isWildcard(listen) ? interfaces : [])]).slice(
       0,
       FOUND_MAX,

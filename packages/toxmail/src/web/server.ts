@@ -103,7 +103,7 @@ export class WebServer {
     const host = hostOf(request.headers.host);
     // A page elsewhere can make its own name mean our address (DNS rebinding); ours are known, and addresses are safe.
     if (host === undefined || !(isIP(host) || isLoopback(host) || this.#deps.names().includes(host)))
-      return plain(421, 'This server does not go by that name.');
+      return plain(421, 'This server does not go by that name. Use its address, or start it with --tls-name.');
     const url = URL.parse(`http://localhost${request.url}`);
     const route = url && ROUTES[url.pathname.toLowerCase()];
     if (!url || !route) return plain(404, 'There is nothing here.');

@@ -9,7 +9,7 @@ import { type ConnectionOptions, connect, type PeerCertificate, type TLSSocket }
 import { realFiles } from '../../src/base/files.ts';
 import { createLogger } from '../../src/base/log.ts';
 import { until, VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
-import { covers, permittedNames } from '../../src/tls/names.ts';
+import { covers, machineNames, permittedNames } from '../../src/tls/names.ts';
 import { TlsProvider, type TlsProviderDeps } from '../../src/tls/provider.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -249,4 +249,13 @@ test('an authority of its own for each data folder, under its own name', async (
       assert.notEqual(subjects[0], subjects[1]);
     });
   });
+});
+
+test('what cannot be in a certificate, as an address with a zone, does not keep the servers from starting', () => {
+  const { set, found } = machineNames('fe80::1%eth0', ['Pi.Lan']);
+  assert.deepEqual(set, ['pi.lan']);
+  assert.ok(found.includes('localhost'));
+  assert.deepEqual(machineNames('::', []).set, []);
+  assert.deepEqual(machineNames('127.0.0.2', []).set, []);
+  assert.deepEqual(machineNames('203.0.113.9', []).set, ['203.0.113.9']);
 });
