@@ -64,6 +64,11 @@ export class BootstrapNode implements AsyncDisposable {
     return new BootstrapNode(line.replace(/^.*(:\d+:[0-9A-F]{64})$/, `${host.publicAddress}$1`), program);
   }
 
+  /** What `toxmail status --json` says. */
+  status() {
+    return ask(this.#program.folder.path, 'status');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#program[Symbol.asyncDispose]();
   }

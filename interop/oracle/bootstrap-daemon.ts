@@ -67,6 +67,10 @@ export class BootstrapDaemon implements AsyncDisposable {
     throw new Error(`tox-bootstrapd did not start:\n${log.join('\n')}`);
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await stop(this.#child, 'SIGKILL', 0);
     await this.#folder[Symbol.asyncDispose]();
