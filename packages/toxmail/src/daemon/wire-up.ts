@@ -136,8 +136,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
       scheduler,
       log,
       folder: folder.tls,
-      listen: config.listen,
-      names: config.tlsNames,
+      names: () => machineNames(config.listen, config.tlsNames),
       ...(config.ownCertificate ? { own: config.ownCertificate } : {}),
     });
     stops.push(async () => tls.stop());

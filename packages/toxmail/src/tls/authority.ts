@@ -101,7 +101,8 @@ export class LocalAuthority {
     const issued = issueAuthority(name, permittedNames(names, permitted), period);
     await this.#write('ca-key.pem', issued.key); // first: where there is a certificate, there is its key
     await this.#write('ca.pem', issued.certificate);
-    if (whole) this.#log.warn('tls.authority-replaced', { hint: 'programs must trust the new one: toxmail tls ca' });
+    if (certificate !== undefined)
+      this.#log.warn('tls.authority-replaced', { hint: 'programs must trust the new one: toxmail tls ca' });
     else this.#log.debug('tls.authority-made', { path: join(this.#folder, 'ca.pem') });
     return issued;
   }

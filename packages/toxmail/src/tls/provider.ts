@@ -6,7 +6,7 @@ import { errorCode, type FileStat, type FileSystem, readWhole } from '../base/fi
 import { errorField, type Logger } from '../base/log.ts';
 import { UserError } from '../base/user-error.ts';
 import { type KeyPair, LocalAuthority } from './authority.ts';
-import { machineNames } from './names.ts';
+import type { MachineNames } from './names.ts';
 
 export interface TlsProviderDeps {
   readonly files: FileSystem;
@@ -14,10 +14,8 @@ export interface TlsProviderDeps {
   readonly log: Logger;
   /** Where the local authority keeps its files: `tls/` of the data folder. */
   readonly folder: string;
-  /** The address that the servers listen on. */
-  readonly listen: string;
-  /** Further names and addresses of this machine. */
-  readonly names: readonly string[];
+  /** Under which programs reach this machine; asked each minute. */
+  names(): MachineNames;
   /** The person's own certificate (with its issuers) and key: paths of PEM files. Then there is no local authority. */
   readonly own?: { readonly cert: string; readonly key: string };
 }
@@ -109,8 +107,8 @@ export class TlsProvider implements ServerTls {
   }
 
   async #refresh(): Promise<void> {
-    const { listen, names, own } = this.#deps;
-    const pair = own ? await this.#changedOwn(own) : await this.#authority.renewed(machineNames(listen, names));
+    const { names, own } = this.#deps;
+    const pair = own ? await this.#changedOwn(own) : await this.#authority.renewed(names());
     if (!pair) return;
     this.#context = createSecureContext({ ...pair, minVersion: 'TLSv1.2' });
     for (const listener of this.#listeners) listener();

@@ -8,6 +8,7 @@ import { outwardAddresses } from '../../src/base/addresses.ts';
 import { systemScheduler } from '../../src/base/clock.ts';
 import { realFiles } from '../../src/base/files.ts';
 import { silentLogger } from '../../src/base/log.ts';
+import { machineNames } from '../../src/tls/names.ts';
 import { TlsProvider } from '../../src/tls/provider.ts';
 
 /** A provider in a temporary folder. `ca`: what clients must trust. */
@@ -18,8 +19,7 @@ export async function temporaryTls(): Promise<{ tls: TlsProvider; ca: string; re
     scheduler: systemScheduler,
     log: silentLogger,
     folder,
-    listen: '0.0.0.0',
-    names: [],
+    names: () => machineNames('0.0.0.0', []),
   });
   return {
     tls,

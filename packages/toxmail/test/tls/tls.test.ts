@@ -35,8 +35,7 @@ class Place {
       scheduler: this.scheduler,
       log: createLogger({ level: 'info', json: false, unixMs: () => 0, write: (line) => this.logged.push(line) }),
       folder: this.folder,
-      listen: '127.0.0.1',
-      names: [],
+      names: () => machineNames('127.0.0.1', []),
       ...more,
     });
     const server: Server = createServer((socket) => {
@@ -88,7 +87,7 @@ function shown(port: number, ca: string, host: string, options: ConnectionOption
 
 test('a client that trusts the authority accepts the server under its local names and addresses', async () => {
   await withPlace(async (place) => {
-    const { port } = await place.open({ names: ['mail.fritz.box', '192.168.7.7'] });
+    const { port } = await place.open({ names: () => machineNames('127.0.0.1', ['mail.fritz.box', '192.168.7.7']) });
     const { subjectaltname } = await shown(port, place.authority, 'localhost');
     for (const name of ['DNS:localhost', 'DNS:mail.fritz.box', 'IP Address:127.0.0.1', 'IP Address:192.168.7.7'])
       assert.ok(subjectaltname?.includes(name), name);
@@ -154,11 +153,33 @@ test('a name that the person adds is in the next certificate; the authority stay
   await withPlace(async (place) => {
     await place.open();
     const before = place.authority;
-    const { port } = await place.open({ names: ['pi.lan'] });
+    const { port } = await place.open({ names: () => machineNames('127.0.0.1', ['pi.lan']) });
     await shown(port, before, 'pi.lan');
-    await place.open({ names: ['mail.example.org'] });
+    await place.open({ names: () => machineNames('127.0.0.1', ['mail.example.org']) });
     assert.notEqual(place.authority, before);
     assert.ok(place.logged.some((line) => line.includes('tls.authority-replaced')));
+  });
+});
+
+test('an address that the machine gets while it runs is in the certificate within a minute', async () => {
+  await withPlace(async (place) => {
+    const found = ['localhost', '127.0.0.1'];
+    const { port, provider } = await place.open({ names: () => ({ set: [], found: [...found] }) });
+    const shownIn = async (name: string): Promise<boolean> =>
+      (await shown(port, place.authority, 'localhost')).subjectaltname?.includes(name) ?? false;
+    assert.equal(await shownIn('192.168.1.77'), false);
+    let renewed = false;
+    provider.onRenewal(() => {
+      renewed = true;
+    });
+    found.push('192.168.1.77', '2001:db8::1');
+    await place.scheduler.advance(61_000);
+    await until(() => renewed);
+    assert.equal(await shownIn('192.168.1.77'), true);
+    assert.equal(await shownIn('DB8'), false); // beyond what the authority may vouch for
+    renewed = false;
+    await place.scheduler.advance(600_000);
+    assert.equal(renewed, false); // and no reason to try again and again
   });
 });
 
