@@ -3,7 +3,6 @@ import type { TestContext } from 'node:test';
 import { Network, type Person } from './network.ts';
 
 const LINK = { latencyMs: 20, jitterMs: 30, loss: 0.01, mtu: 1_400 };
-const FRIENDS_EACH = 2;
 const MINUTE = 60_000;
 /** Of all nodes, so many leave each minute, for one minute. */
 const CHURN = 0.02;
@@ -22,12 +21,12 @@ export interface Cost {
  * The life of a network: everyone starts at once, then quiet, churn, a partition in two halves, and
  * moves. After each trouble all pairs of friends are to be online again. Returns the cost of quiet.
  */
-export function live(t: TestContext, size: number, churnMinutes: number): Cost {
+export function live(t: TestContext, size: number, friendsEach: number, churnMinutes: number): Cost {
   const empty = memory();
   const network = new Network(1, size);
   const { world } = network;
   const all = network.people;
-  const pairs = network.befriend(FRIENDS_EACH);
+  const pairs = network.befriend(friendsEach);
   let halves = false;
   const side = new Map<string, number>();
   world.link = (from, to) => (halves && side.get(from) !== side.get(to) ? undefined : LINK);
