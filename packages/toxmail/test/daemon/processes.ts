@@ -94,6 +94,7 @@ export interface Person {
   daemon: ChildProcess;
   smtp: { host: string; port: number };
   pop3: { host: string; port: number };
+  imap: { host: string; port: number };
 }
 
 /** Two people whose daemons found each other by Tox ID alone, through a bootstrap node of their own. */
@@ -140,11 +141,11 @@ export async function run(
   t: Scope,
   data: string,
   bootstrap: string,
-): Promise<Pick<Person, 'daemon' | 'smtp' | 'pop3'>> {
+): Promise<Pick<Person, 'daemon' | 'smtp' | 'pop3' | 'imap'>> {
   const ports = ['--smtp-port', '0', '--pop3-port', '0', '--udp-port', '0'];
   const { child } = await launch(t, 'run', '--data', data, ...ports, '--bootstrap', bootstrap, '--no-lan');
   const { listeners } = await until('the daemon answers', () => ask(data, 'status'));
-  return { daemon: child, smtp: listeners.smtp, pop3: listeners.pop3 };
+  return { daemon: child, smtp: listeners.smtp, pop3: listeners.pop3, imap: listeners.imap };
 }
 
 /** Hands in a mail; resolves with the server's last reply. */

@@ -59,6 +59,7 @@ test('garbage on every port is answered by the standard, bounded, and disturbs n
   for (const each of [noise, line]) {
     assert.match(await pour(me.smtp, each), /^(?:220 .*\r\n)?(?:[45]\d\d .*\r\n)*$/);
     assert.match(await pour(me.pop3, each), /^(?:\+OK .*\r\n)?(?:-ERR .*\r\n)*$/);
+    assert.match(await pour(me.imap, each), /^(?:\* OK .*\r\n)?(?:(?:\S+ BAD|\* BYE) .*\r\n)*$/);
   }
   for (const each of [noise, line, Buffer.from('{"command":\n[]\n{"command":"__proto__"}\n')]) {
     const answers = await pour({ path: join(me.data, 'control.sock') }, each);
