@@ -60,6 +60,13 @@ export class Context {
     return this.wire.secure || this.#local;
   }
 
+  /** RFC 7162 §3.1.2: with a folder open, the client is told where it stands. */
+  enableCondstore(): void {
+    if (!this.condstore && this.view)
+      this.out.line(`* OK [HIGHESTMODSEQ ${this.view.folder.highestModSeq}] The latest change`);
+    this.condstore = true;
+  }
+
   get store(): MailStore {
     return this.login!.store;
   }

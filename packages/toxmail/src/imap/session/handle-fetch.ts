@@ -70,7 +70,7 @@ export async function handleFetch(context: Context, command: FetchCommand): Prom
   const view = context.selected;
   const { folder } = view;
   const { changedSince } = command;
-  if (changedSince !== undefined || command.items.some(({ item }) => item === 'MODSEQ')) context.condstore = true;
+  if (changedSince !== undefined || command.items.some(({ item }) => item === 'MODSEQ')) context.enableCondstore();
   const plan = planOf(command, view, context.condstore);
   let uids = view.uidsOf(view.resolve(command.set, command.uid));
   if (changedSince !== undefined) {

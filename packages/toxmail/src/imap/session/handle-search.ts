@@ -11,7 +11,7 @@ import type { MailboxView } from './mailbox-view.ts';
 export async function handleSearch(context: Context, command: SearchCommand, tag: string): Promise<string> {
   const view = context.selected;
   const results = command.results ?? (context.rev2 ? ONLY_ALL : undefined);
-  if (usesModSeq(command.program)) context.condstore = true;
+  if (usesModSeq(command.program)) context.enableCondstore();
   let uids: Uint32Array;
   try {
     context.checkCharset(command.charset);

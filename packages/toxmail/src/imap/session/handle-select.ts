@@ -17,7 +17,7 @@ export async function handleSelect(context: Context, command: SelectCommand): Pr
     context.deselect();
     out.line('* OK [CLOSED] The folder before is closed');
   }
-  if (command.condstore) context.condstore = true;
+  if (command.condstore) context.enableCondstore();
   const name = context.nameFrom(command.mailbox);
   const readOnly = command.verb === 'EXAMINE';
   const folder = await context.store.folder(name);

@@ -18,9 +18,9 @@ export function handleId({ out, deps }: Context): string {
 export function handleEnable(context: Context, names: readonly string[]): string {
   const enabled = new Set<string>();
   for (const name of names) {
-    if (name === 'CONDSTORE') context.condstore = true;
+    if (name === 'CONDSTORE') context.enableCondstore();
     else if (name === 'QRESYNC') {
-      context.condstore = true;
+      context.enableCondstore();
       context.qresync = true;
     } else if (name === 'UTF8=ACCEPT') context.utf8 = true;
     else if (name === 'IMAP4REV2') {

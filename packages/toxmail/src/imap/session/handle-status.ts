@@ -15,7 +15,7 @@ export async function handleStatus(context: Context, mailbox: string, items: rea
 
 /** RFC 9051 §7.3.4 `mailbox-data =/ "STATUS" SP mailbox SP "(" [status-att-list] ")"` */
 export function writeStatus(context: Context, name: string, status: FolderStatus, items: readonly StatusItem[]): void {
-  if (items.includes('HIGHESTMODSEQ')) context.condstore = true; // RFC 7162 §3.1
+  if (items.includes('HIGHESTMODSEQ')) context.enableCondstore(); // RFC 7162 §3.1
   const values: Record<StatusItem, string | number> = {
     MESSAGES: status.messages,
     RECENT: 0,

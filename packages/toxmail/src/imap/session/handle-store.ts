@@ -9,7 +9,7 @@ export async function handleStore(context: Context, command: StoreCommand): Prom
   const view = context.writable;
   const { folder } = view;
   const { mode, flags, silent, uid: byUid, unchangedSince } = command;
-  if (unchangedSince !== undefined) context.condstore = true;
+  if (unchangedSince !== undefined) context.enableCondstore();
   const uids = view.uidsOf(view.resolve(command.set, byUid));
   const result = await folder.storeFlags(uids, {
     mode,
@@ -23,13 +23,12 @@ export async function handleStore(context: Context, command: StoreCommand): Prom
     view.told(uids);
     for (const uid of uids) {
       if (modified.has(uid)) continue;
-      writeFlags(context, view.numberOf(uid), uid, byUid || context.qresync);
+      writeFlags(context, view.numberOf(uid), uid, byUid || context.condstore);
       await context.flushIfFull();
     }
   } else if (context.condstore) {
     for (const uid of result.changed) {
-      const uidItem = byUid || context.qresync ? `UID ${uid} ` : '';
-      context.out.line(`* ${view.numberOf(uid)} FETCH (${uidItem}MODSEQ (${result.modSeq}))`);
+      context.out.line(`* ${view.numberOf(uid)} FETCH (UID ${uid} MODSEQ (${result.modSeq}))`);
       await context.flushIfFull();
     }
   }

@@ -43,13 +43,8 @@ export function writeKeywords({ view, out }: Context): void {
   out.line(permanentFlagsLine(view.folder, view.readOnly));
 }
 
-/** `* 5 FETCH (FLAGS (…))`, with what the client has enabled; nothing if the mail has gone. */
-export function writeFlags(
-  { view, out, condstore, qresync }: Context,
-  number: number,
-  uid: number,
-  withUid = qresync,
-): void {
+/** `* 5 FETCH (FLAGS (…))`, with UID and MODSEQ as RFC 7162 §3.1 wants them; nothing if the mail has gone. */
+export function writeFlags({ view, out, condstore }: Context, number: number, uid: number, withUid = condstore): void {
   const index = view!.folderIndex(number - 1);
   if (index < 0) return;
   const uidItem = withUid ? `UID ${uid} ` : '';

@@ -66,6 +66,7 @@ test('FETCH: plain items, macros, UID, and what has no such part', async () => {
     'S: * 3 FETCH (UID 3 FLAGS () INTERNALDATE "17-Jul-1996 09:44:25 +0000" RFC822.SIZE 54)',
     'S: b OK Done',
     'C: c FETCH * (ENVELOPE BODYSTRUCTURE EMAILID THREADID SAVEDATE PREVIEW MODSEQ)',
+    'S: * OK [HIGHESTMODSEQ 4] The latest change',
     'S: * 3 FETCH (MODSEQ (4) SAVEDATE "17-Jul-1996 09:44:25 +0000" ENVELOPE (NIL "mail 3" NIL NIL NIL NIL NIL NIL NIL NIL) BODYSTRUCTURE ("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 1 NIL NIL NIL NIL) PREVIEW "Hello you" EMAILID (M3) THREADID (T3))',
     'S: c OK Done',
     'C: d FETCH 4 FLAGS',
