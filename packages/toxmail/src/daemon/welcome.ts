@@ -104,6 +104,6 @@ function paragraphs(name: string, address: string, page: string): Paragraph[] {
         'are told when it takes long. Nothing is lost when a computer is switched off.',
       ],
     },
-    { text: ['Settings for more mail programs and your telephone:'], literal: page },
+    { text: ['Settings for more mail programs, to be opened on that computer:'], literal: page },
   ];
 }
