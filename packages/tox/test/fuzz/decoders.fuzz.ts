@@ -14,6 +14,7 @@ import * as friend from '../../src/packet/friend.ts';
 import * as lan from '../../src/packet/lan-discovery.ts';
 import * as messenger from '../../src/packet/messenger.ts';
 import * as onion from '../../src/packet/onion.ts';
+import * as relay from '../../src/packet/relay.ts';
 import { readRequest, WINDOW_SIZE } from '../../src/session/packet-window.ts';
 import { isEncryptedSave } from '../../src/state/encrypted-save.ts';
 import { readFriendNodes } from '../../src/state/friend-nodes.ts';
@@ -76,6 +77,7 @@ const decoders: Record<string, (data: Uint8Array) => unknown> = {
     assert.ok(told <= 2 * WINDOW_SIZE);
   },
   'share relays': (d) => friend.decodeShareRelays(d),
+  'relay packet': (d) => relay.decodeRelayPacket(d),
   'file request': (d) => messenger.decodeFileRequest(d),
   'file control': (d) => messenger.decodeFileControl(d),
   'packed nodes': (d) => [readPackedNodes(new Reader(d), 4, true), readPackedNodes(new Reader(d), 4, false)],
@@ -189,7 +191,7 @@ function goldenBytes(): Uint8Array[] {
       }
     } else if (typeof value === 'object' && value !== null) Object.values(value).forEach(visit);
   };
-  for (const name of ['dht', 'onion', 'session', 'save', 'profile']) {
+  for (const name of ['dht', 'onion', 'session', 'save', 'profile', 'relay']) {
     visit(JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8')));
   }
   return found;
