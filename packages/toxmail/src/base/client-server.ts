@@ -1,5 +1,6 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
+import { isLoopback, networkOf } from './addresses.ts';
 import type { Scheduler } from './clock.ts';
 import type { Logger } from './log.ts';
 
@@ -56,6 +57,8 @@ interface Address {
   readonly port: number;
 }
 
+/** Connections of strangers from one place beyond this machine: nobody keeps all others from logging in. */
+const UNKNOWN_PER_NETWORK_MAX = 10;
 /** How long a client has to take our last words when we stop, milliseconds. */
 const LAST_WORDS_MS = 1_000;
 
@@ -121,13 +124,13 @@ export class ClientServer<Session extends ClientSession> {
 
   #accept(socket: Socket): void {
     socket.on('error', () => {}); // 'close' follows
-    if (this.#isFull()) socket.end(this.#options.refusal, () => socket.destroy());
+    if (this.#isFull(socket)) socket.end(this.#options.refusal, () => socket.destroy());
     else this.#serve(socket, false);
   }
 
   #acceptTls(socket: Socket): void {
     socket.on('error', () => {});
-    if (this.#isFull()) {
+    if (this.#isFull(socket)) {
       socket.destroy();
       return;
     }
@@ -142,10 +145,17 @@ export class ClientServer<Session extends ClientSession> {
     );
   }
 
-  #isFull(): boolean {
+  #isFull({ remoteAddress = '' }: Socket): boolean {
     const { connectionsMax, unknownMax } = this.#options;
-    const unknown = [...this.#connections.values()].filter((session) => !session?.authenticated).length;
-    return this.#connections.size >= connectionsMax || unknown >= unknownMax;
+    const network = isLoopback(remoteAddress) ? undefined : networkOf(remoteAddress);
+    let unknown = 0;
+    let near = 0;
+    for (const [socket, session] of this.#connections) {
+      if (session?.authenticated) continue;
+      unknown++;
+      if (networkOf(socket.remoteAddress ?? '') === network) near++;
+    }
+    return this.#connections.size >= connectionsMax || unknown >= unknownMax || near >= UNKNOWN_PER_NETWORK_MAX;
   }
 
   #serve(first: Socket, isTls: boolean): void {

@@ -1,5 +1,4 @@
-import { isIPv6 } from 'node:net';
-import { unmapped } from '../base/addresses.ts';
+import { networkOf } from '../base/addresses.ts';
 import type { Clock } from '../base/clock.ts';
 
 /** What is counted, and how many failures cost nothing: people mistype, and programs hold old passwords for days. */
@@ -79,7 +78,7 @@ export class LoginThrottle {
   }
 
   #keys(address: string, login: string): Record<keyof typeof FREE_FAILURES, string> {
-    const from = network(unmapped(address));
+    const from = networkOf(address);
     const typed = login.slice(0, 100).toLowerCase();
     const account = this.#accountOf(login) ?? `?${typed}`; // no account's name has this sign
     return { pair: `${from} ${account}`, address: from, account: ` ${account}` };
@@ -89,16 +88,4 @@ export class LoginThrottle {
 function makeRoom(entries: Map<string, unknown> | Set<string>): void {
   const oldest = entries.keys().next();
   if (entries.size >= ENTRIES_MAX && !oldest.done) entries.delete(oldest.value);
-}
-
-/** Of an IPv6 address its first 64 bits: a home has so many that it can take another one for each attempt. */
-function network(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [head = '', tail = ''] = address.toLowerCase().split('%')[0]!.split('::');
-  const [front, back] = [head, tail].map((half) => half.split(':').filter((group) => group !== '')) as [
-    string[],
-    string[],
-  ];
-  const zeros = Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0');
-  return [...front, ...zeros, ...back].slice(0, 4).join(':');
 }

@@ -6,23 +6,23 @@ import { ImapFlow } from 'imapflow';
 import { systemScheduler } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { CONNECTIONS_UNKNOWN_MAX } from '../../src/imap/limits.ts';
-import { ImapServer, type ImapServerDeps } from '../../src/imap/server.ts';
+import { ImapServer } from '../../src/imap/server.ts';
 import { until } from '../../src/testing/virtual-scheduler.ts';
+import { outwardAddress } from '../tls/pair.ts';
 import { MemoryStore } from './memory-store.ts';
 
 const MAIL = 'Subject: one\r\nFrom: a@tox\r\nTo: b@tox\r\n\r\nHello you\r\n';
 
-async function serve(t: TestContext, given: Partial<ImapServerDeps> = {}) {
+async function serve(t: TestContext, host = '127.0.0.1') {
   const store = new MemoryStore();
   const server = new ImapServer({
     authenticate: async (user, password) => (password === 'right' ? { account: user, store } : undefined),
     scheduler: systemScheduler,
     log: silentLogger,
     version: '1',
-    ...given,
   });
   t.after(() => server.close());
-  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = await server.listen({ host, port: 0 });
   return { store, server, port };
 }
 
@@ -30,8 +30,8 @@ class Raw {
   said = '';
   readonly socket: Socket;
 
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
+  constructor(port: number, host = '127.0.0.1') {
+    this.socket = connect(port, host);
     this.socket.on('data', (data) => {
       this.said += data.toString('latin1');
     });
@@ -159,4 +159,20 @@ test('connections before the log-in are bounded', async (t) => {
   await once(refused.socket, 'close');
   assert.match(refused.said, /^\* BYE \[UNAVAILABLE\] Too many connections/);
   for (const each of clients) each.socket.destroy();
+});
+
+test('strangers of one place cannot keep the others out', { skip: !outwardAddress && 'no network' }, async (t) => {
+  const { port } = await serve(t, '0.0.0.0');
+  const clients: Raw[] = [];
+  for (let i = 0; i < 10; i++) {
+    const client = new Raw(port, outwardAddress);
+    clients.push(client);
+    await client.until(/\* OK/);
+  }
+  const refused = new Raw(port, outwardAddress);
+  await once(refused.socket, 'close');
+  assert.match(refused.said, /^\* BYE/);
+  const other = new Raw(port);
+  await other.until(/\* OK/);
+  for (const each of [...clients, other]) each.socket.destroy();
 });
