@@ -53,7 +53,7 @@ const RELAYS_TOLD = 2;
 const PATH_NODES_SAVED = 8;
 /** Ways in that are remembered, for when UDP does not get through. */
 const MAX_ENTRIES = 64;
-/** Without a DHT node after so long, nodes to bootstrap from are tried as TCP relays too; ms. */
+/** UDP has so long to get through before nodes are tried that may be TCP relays; ms. */
 const UDP_PATIENCE = 3_000;
 
 /**
@@ -82,8 +82,8 @@ export class Tox implements Machine<ToxEvent> {
   /** Ways in, for the onion while UDP does not get through. BOUNDED: MAX_ENTRIES, as the next. */
   readonly #entries: NodeInfo[] = [];
   /** Those of them that may be relays as well, and when to try. */
-  readonly #lastResort: NodeInfo[] = [];
-  #lastResortAt: Mono | undefined;
+  #perhapsRelays: NodeInfo[] = [];
+  #perhapsRelaysAt: Mono | undefined;
   #connection: ToxConnection = 'none';
   #ownEndpoint: Endpoint | undefined;
 
@@ -200,7 +200,7 @@ export class Tox implements Machine<ToxEvent> {
 
   /**
    * Names a node to enter the network by; more than one may be named, at any time. `tcpPorts`: where it
-   * is a TCP relay too; if that is not known, its UDP port is tried while UDP does not get through.
+   * is a TCP relay too; if that is not known, its UDP port is tried a little later.
    */
   bootstrap(now: Mono, node: NodeInfo, tcpPorts?: readonly number[]): void {
     this.#enter(now, node);
@@ -210,8 +210,8 @@ export class Tox implements Machine<ToxEvent> {
       if (at) this.addRelay(now, { publicKey, at });
     }
     if (tcpPorts) return;
-    keep(this.#lastResort, node);
-    if (this.#connection !== 'udp') this.#lastResortAt ??= this.#udp ? now + UDP_PATIENCE : now;
+    keep(this.#perhapsRelays, node);
+    this.#perhapsRelaysAt ??= this.#udp ? now + UDP_PATIENCE : now;
   }
 
   /** To be told whenever the machine has come into a network: at the start, after a change, after a sleep. */
@@ -284,7 +284,7 @@ export class Tox implements Machine<ToxEvent> {
     this.#friends.wake(now);
     this.#relayServer?.wake(now);
     this.#relays.wake(now);
-    if (this.#lastResortAt !== undefined && this.#lastResortAt <= now) this.#tryLastResort(now);
+    if (this.#perhapsRelaysAt !== undefined && this.#perhapsRelaysAt <= now) this.#tryRelays(now);
     this.#checkConnection(now);
   }
 
@@ -293,7 +293,7 @@ export class Tox implements Machine<ToxEvent> {
       earlier(earlier(this.#dht.nextWake(), this.#onion.nextWake()), this.#relayServer?.nextWake()),
       earlier(
         earlier(this.#sessions.nextWake(), this.#friends.nextWake()),
-        earlier(this.#relays.nextWake(), this.#lastResortAt),
+        earlier(this.#relays.nextWake(), this.#perhapsRelaysAt),
       ),
     );
   }
@@ -332,11 +332,11 @@ export class Tox implements Machine<ToxEvent> {
     if (this.#connection === 'tcp') this.#onion.addDistantNode(now, node);
   }
 
-  /** UDP seems not to get through. Public nodes are relays as well, most of them at the same port. */
-  #tryLastResort(now: Mono): void {
-    this.#lastResortAt = undefined;
-    if (this.#connection === 'udp') return;
-    for (const { publicKey, endpoint } of this.#lastResort) this.addRelay(now, { publicKey, at: endpoint });
+  /** Public nodes are relays as well, most of them at the same port. */
+  #tryRelays(now: Mono): void {
+    this.#perhapsRelaysAt = undefined;
+    for (const { publicKey, endpoint } of this.#perhapsRelays) this.addRelay(now, { publicKey, at: endpoint });
+    this.#perhapsRelays = [];
   }
 
   #relaysChanged(now: Mono): void {
@@ -356,7 +356,6 @@ export class Tox implements Machine<ToxEvent> {
     this.#env.log('connection', { connection });
     if (connection === 'tcp') this.#enterByRelay(now);
     if (connection !== 'none') this.#onion.hurry(now);
-    else if (this.#lastResort.length > 0) this.#lastResortAt ??= now + UDP_PATIENCE;
     this.#events.push({ type: 'connection', connection });
   }
 

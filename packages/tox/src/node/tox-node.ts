@@ -33,7 +33,7 @@ export interface BootstrapNode {
   readonly publicKey: PublicKeyHex;
   /**
    * TCP ports at which it is a relay, if that is known: an empty list says that it is none. Absent: its
-   * UDP port is tried, if UDP does not get through.
+   * UDP port is tried.
    */
   readonly tcpPorts?: readonly number[] | undefined;
 }

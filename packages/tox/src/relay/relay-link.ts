@@ -41,6 +41,9 @@ const MAX_ADDRESSES = 4;
 const FIRST_RETRY = 1_000;
 /** While nothing works: a network that is back is noticed this soon. */
 const MAX_RETRY = 30_000;
+/** After so many failures in a row a relay that never was up is hardly tried any more: perhaps it is none. */
+const HOPELESS = 12;
+const HOPELESS_RETRY = 600_000;
 /** A connection that lasted this long is made again at once; ms. */
 const STEADY_AFTER = 5_000;
 
@@ -204,7 +207,8 @@ export class RelayLink {
       // The next address at once, all of them again after a pause.
       const next = this.failures % this.#addresses.length;
       const rounds = Math.ceil(this.failures / this.#addresses.length);
-      const pause = Math.min(MAX_RETRY, FIRST_RETRY * 2 ** Math.min(rounds - 1, 10));
+      const limit = !this.wasUp && rounds > HOPELESS ? HOPELESS_RETRY : MAX_RETRY;
+      const pause = Math.min(limit, FIRST_RETRY * 2 ** Math.min(rounds - 1, 10));
       this.at = this.#addresses[next]!;
       // Not all that lost the same relay come back in the same moment.
       this.retryAt = next === 0 ? now + pause * (0.75 + randomInt(this.#deps.env, 512) / 1024) : now;
