@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seededRandom } from '../../packages/tox/src/testing/random.ts';
 import { programsMissing } from '../mail-server/programs.ts';
-import { household, python, succeeds } from './household.ts';
+import { household, loginOf, python } from './household.ts';
 import { addMail, comparable, maildirState, moveMail, removeMail, setFlags } from './maildir-edits.ts';
+import { mbsyncBox } from './mbsync.ts';
 
 const skip = await programsMissing('python3', 'mbsync');
 /** In CI; ten minutes by hand: TOXMAIL_FUZZ_SECONDS=600 npm run interop -- interop/clients/concurrent.test.ts */
@@ -75,8 +75,7 @@ test('three programs that edit one mailbox at the same time end with the same ma
   const people = await household();
   try {
     const { bob, folder } = people;
-    const { host, ports, name: user, password, ca } = bob;
-    const login = { host, imap: ports.imap, imaps: ports.imaps, user, password, ca };
+    const login = loginOf(bob);
     await python(folder, 'imap_fill.py', {
       ...login,
       folders: { INBOX: [], Work: [] },
@@ -84,25 +83,8 @@ test('three programs that edit one mailbox at the same time end with the same ma
     });
     const root = join(bob.toxmail.data, 'accounts', 'bob', 'Maildir');
     const onServer = { INBOX: root, Work: join(root, '.Work') };
-    const synced = { INBOX: join(folder, 'mail', 'INBOX'), Work: join(folder, 'mail', 'Work') };
-    mkdirSync(join(folder, 'mail'));
-    const lines = [
-      ...['IMAPAccount toxmail', 'Host localhost', `User ${user}`, `Pass ${password}`],
-      ...[`Port ${ports.imaps}`, 'SSLType IMAPS', `CertificateFile ${ca}`, '', 'IMAPStore far', 'Account toxmail'],
-      ...['', 'MaildirStore near', `Path ${folder}/mail/`, `Inbox ${folder}/mail/INBOX`, 'SubFolders Verbatim'],
-      ...[
-        '',
-        'Channel all',
-        'Far :far:',
-        'Near :near:',
-        'Patterns INBOX Work',
-        'Create Both',
-        'Expunge Both',
-        'SyncState *',
-      ],
-    ];
-    writeFileSync(join(folder, 'mbsyncrc'), `${lines.join('\n')}\n`, { mode: 0o600 });
-    const sync = (): Promise<string> => succeeds(folder, 'mbsync', ['-c', 'mbsyncrc', '-a', '-q']);
+    const { maildir, sync } = mbsyncBox(folder, login);
+    const synced = { INBOX: maildir('INBOX'), Work: maildir('Work') };
     await sync();
 
     const deadline = performance.now() + SECONDS * 1_000;

@@ -22,6 +22,20 @@ export interface MailUser {
   readonly ca: string;
 }
 
+/** What a script or settings file is given. */
+export interface Login {
+  readonly host: string;
+  readonly imap: number;
+  readonly imaps: number;
+  readonly user: string;
+  readonly password: string;
+  readonly ca: string;
+}
+
+export function loginOf({ host, ports, name: user, password, ca }: MailUser): Login {
+  return { host, imap: ports.imap, imaps: ports.imaps, user, password, ca };
+}
+
 export interface Household {
   readonly ann: MailUser;
   readonly bob: MailUser;

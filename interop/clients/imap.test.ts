@@ -5,8 +5,9 @@ import { after, before, describe, test } from 'node:test';
 import { Dovecot } from '../mail-server/dovecot.ts';
 import { serversMissing } from '../mail-server/programs.ts';
 import { freePort, TemporaryFolder } from '../oracle/tools.ts';
-import { type Household, household, python, subjectOf, succeeds } from './household.ts';
+import { type Household, household, type Login, loginOf, python, subjectOf, succeeds } from './household.ts';
 import { addMail, comparable, type MailFact, maildirState, moveMail, removeMail, setFlags } from './maildir-edits.ts';
+import { mbsyncBox } from './mbsync.ts';
 
 const skip = await serversMissing(
   'python3',
@@ -22,16 +23,8 @@ const skip = await serversMissing(
 type Mail = [subject: string, flags: string[], text: string];
 type Folders = Record<string, Mail[]>;
 
-/** What an IMAP script is given. */
-interface Login {
-  readonly host: string;
-  readonly imap: number;
-  readonly imaps?: number;
-  readonly user: string;
-  readonly password: string;
-  readonly ca?: string;
-  readonly plain?: boolean;
-}
+/** Dovecot's, without TLS. */
+type PlainLogin = Pick<Login, 'host' | 'imap' | 'user' | 'password'> & { plain: true };
 
 const DAY: Folders = {
   INBOX: [
@@ -46,7 +39,7 @@ describe('IMAP programs of Debian', { skip, timeout: 180_000 }, () => {
   let people: Household;
   let folder: TemporaryFolder;
   let dovecot: Dovecot;
-  let theirs: Login;
+  let theirs: PlainLogin;
   let ours: Login;
 
   before(async () => {
@@ -56,8 +49,7 @@ describe('IMAP programs of Debian', { skip, timeout: 180_000 }, () => {
     dovecot = new Dovecot(folder.join('dovecot'), { imap: port });
     [people] = await Promise.all([household(), dovecot.start()]);
     theirs = { host: '127.0.0.1', imap: port, user: 'bob', password: 'pw', plain: true };
-    const { host, ports, name, password, ca } = people.bob;
-    ours = { host, imap: ports.imap, imaps: ports.imaps, user: name, password, ca };
+    ours = loginOf(people.bob);
   });
   after(async () => {
     await people?.end();
@@ -70,7 +62,7 @@ describe('IMAP programs of Debian', { skip, timeout: 180_000 }, () => {
     mkdirSync(path);
     return path;
   };
-  const fill = (login: Login, folders: Folders): Promise<unknown> =>
+  const fill = (login: Login | PlainLogin, folders: Folders): Promise<unknown> =>
     python(people.folder, 'imap_fill.py', {
       ...login,
       folders,
@@ -152,33 +144,8 @@ describe('IMAP programs of Debian', { skip, timeout: 180_000 }, () => {
   }
 
   test('mbsync keeps Maildirs and server the same, both ways', async () => {
-    const path = home('mbsync');
-    const login = ours;
-    const lines = [
-      ...['IMAPAccount toxmail', 'Host localhost', `User ${login.user}`, `Pass ${login.password}`],
-      ...(login.plain
-        ? [`Port ${login.imap}`, 'SSLType None']
-        : [`Port ${login.imaps}`, 'SSLType IMAPS', `CertificateFile ${login.ca}`]),
-      ...['', 'IMAPStore far', 'Account toxmail'],
-      ...['', 'MaildirStore near', `Path ${path}/mail/`, `Inbox ${path}/mail/INBOX`, 'SubFolders Verbatim'],
-      ...[
-        '',
-        'Channel all',
-        'Far :far:',
-        'Near :near:',
-        'Patterns INBOX Work',
-        'Create Both',
-        'Expunge Both',
-        'SyncState *',
-      ],
-    ];
-    mkdirSync(join(path, 'mail'));
-    writeFileSync(join(path, 'rc'), `${lines.join('\n')}\n`, { mode: 0o600 });
-    await syncsBothWays(
-      login,
-      (name) => join(path, 'mail', name),
-      () => succeeds(path, 'mbsync', ['-c', 'rc', '-a']),
-    );
+    const { maildir, sync } = mbsyncBox(home('mbsync'), ours);
+    await syncsBothWays(ours, maildir, sync);
   });
 
   test('offlineimap keeps Maildirs and server the same, both ways', async () => {
@@ -195,9 +162,7 @@ describe('IMAP programs of Debian', { skip, timeout: 180_000 }, () => {
         `remoteuser = ${login.user}`,
         `remotepass = ${login.password}`,
       ],
-      ...(login.plain
-        ? [`remoteport = ${login.imap}`, 'ssl = no', 'starttls = no']
-        : [`remoteport = ${login.imaps}`, 'ssl = yes', `sslcacertfile = ${login.ca}`]),
+      ...[`remoteport = ${login.imaps}`, 'ssl = yes', `sslcacertfile = ${login.ca}`],
       ...['folderfilter = lambda name: name in ("INBOX", "Work")'],
     ];
     mkdirSync(join(path, 'mail'));
@@ -210,7 +175,7 @@ describe('IMAP programs of Debian', { skip, timeout: 180_000 }, () => {
     const path = home('neomutt');
     const login = ours;
     await fill(login, { ...DAY, Work: [] });
-    const url = login.plain ? `imap://localhost:${login.imap}/` : `imaps://localhost:${login.imaps}/`;
+    const url = `imaps://localhost:${login.imaps}/`;
     const keys = [
       '<search>~s two<enter><flag-message>',
       '<search>~s one<enter><copy-message>=Work<enter>',
@@ -226,9 +191,7 @@ describe('IMAP programs of Debian', { skip, timeout: 180_000 }, () => {
         `set imap_user="${login.user}"`,
         `set imap_pass="${login.password}"`,
       ],
-      ...(login.ca
-        ? [`set certificate_file="${login.ca}"`, 'set ssl_force_tls=yes']
-        : ['set ssl_starttls=no', 'set ssl_force_tls=no']),
+      ...[`set certificate_file="${login.ca}"`, 'set ssl_force_tls=yes'],
       ...[
         'set delete=yes',
         'set move=no',
@@ -252,10 +215,10 @@ describe('IMAP programs of Debian', { skip, timeout: 180_000 }, () => {
     const path = home('curl');
     const login = ours;
     await fill(login, DAY);
-    const base = login.plain ? `imap://localhost:${login.imap}` : `imaps://localhost:${login.imaps}`;
+    const base = `imaps://localhost:${login.imaps}`;
     const curl = (way: string, ...more: string[]): Promise<string> =>
       succeeds(path, 'curl', [
-        ...['-sS', ...(login.ca ? ['--cacert', login.ca] : []), '-u', `${login.user}:${login.password}`],
+        ...['-sS', '--cacert', login.ca, '-u', `${login.user}:${login.password}`],
         ...[...more, `${base}${way}`],
       ]);
     assert.match(await curl('/'), /^\* LIST \(.*\) "." "?INBOX"?\r$/m);
@@ -283,8 +246,8 @@ describe('IMAP programs of Debian', { skip, timeout: 180_000 }, () => {
         .filter((name) => name.startsWith('mail-'))
         .map((name) => subjectOf(readFileSync(join(path, name))))
         .toSorted();
-    const secure = login.ca ? `ssl sslcertck sslcertfile "${login.ca}"` : "sslproto ''";
-    const port = login.imaps ?? login.imap;
+    const secure = `ssl sslcertck sslcertfile "${login.ca}"`;
+    const port = login.imaps;
     const rc = `poll localhost service ${port} protocol imap user "${login.user}" password "${login.password}" ${secure} mda "${deliver}" keep fetchall\n`;
     writeFileSync(join(path, 'fetchmailrc'), rc, { mode: 0o600 });
     await fill(login, DAY);
@@ -292,12 +255,12 @@ describe('IMAP programs of Debian', { skip, timeout: 180_000 }, () => {
     assert.deepEqual(got(), ['four', 'one', 'three', 'two']);
     for (const name of readdirSync(path).filter((each) => each.startsWith('mail-'))) rmSync(join(path, name));
     const lines = [
-      ...['[retriever]', `type = SimpleIMAP${login.ca ? 'SSL' : ''}Retriever`, 'server = localhost', `port = ${port}`],
+      ...['[retriever]', 'type = SimpleIMAPSSLRetriever', 'server = localhost', `port = ${port}`],
       ...[
         `username = ${login.user}`,
         `password = ${login.password}`,
         'mailboxes = ("INBOX",)',
-        ...(login.ca ? [`ca_certs = ${login.ca}`] : []),
+        `ca_certs = ${login.ca}`,
       ],
       ...['[destination]', 'type = MDA_external', `path = ${deliver}`, 'allow_root_commands = true'],
       ...['[options]', 'delete = true', 'delivered_to = false', 'received = false'],
