@@ -61,7 +61,7 @@ export interface ToxNodeOptions {
   readonly dhtSecretKey?: Uint8Array | undefined;
   /** Only for such nodes: what they answer to 0xf0. `motd` at most 256 bytes of UTF-8. */
   readonly bootstrapInfo?: { readonly version: number; readonly motd: string } | undefined;
-  /** Serve others as a TCP relay. */
+  /** Serve others as a TCP relay; not together with a proxy. */
   readonly relay?: RelayOptions | undefined;
   /** Find nodes in the local network, and be found there, without any other node. Default false. */
   readonly lanDiscovery?: boolean | undefined;
@@ -148,6 +148,7 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     const { bootstrapInfo, dhtSecretKey } = options;
     if (dhtSecretKey && dhtSecretKey.length !== KEY_SIZE) throw new ToxError('bad-argument', 'a DHT key has 32 bytes');
     const proxy = options.proxy === undefined ? undefined : await findProxy(options.proxy);
+    if (proxy && options.relay) throw new ToxError('bad-argument', 'a relay is reached beside the proxy');
     const withUdp = options.udp !== false && !proxy;
     const tox = new Tox(env, performance.now(), {
       save,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { endpoint } from '../../src/wire/endpoint.ts';
 import { type Member, RelayedNetwork } from './relayed.ts';
 
 const PACKET = 1_373;
@@ -117,6 +118,39 @@ test('UDP that dies in mid-transfer hands over to a relay, and back when it retu
   until(14_000, 600_000);
   check();
   assert.ok(!net.broke(a, b) && !net.broke(b, a));
+});
+
+test('a friend who is a relay himself says so, and is reached over it when UDP dies', () => {
+  const net = new RelayedNetwork(12);
+  const node = net.add('node');
+  const a = net.relay('a');
+  const b = net.add('b');
+  const loopback = endpoint('127.0.0.1', 33_445)!;
+  net.world.listen(loopback, a.at);
+  net.command(a, (tox, now) => tox.addOwnRelay(now, loopback));
+  for (const member of [a, b]) net.enter(member, node, false);
+  net.befriend(a, b);
+  net.untilOnline(a, b, 20_000);
+  net.world.runUntil(() => net.connection(a, b) === 'udp' && net.connection(b, a) === 'udp', 10_000, 'direct');
+  net.world.runFor(30_000);
+  assert.equal(a.tox.connection, 'udp');
+  blockUdp(net, b);
+  const { until, check } = transfer(net, b, a, 100);
+  until(100, 20_000);
+  check();
+  assert.equal(net.connection(b, a), 'tcp');
+  assert.ok(!net.broke(a, b) && !net.broke(b, a));
+});
+
+test('to be a relay oneself is no connection to the network', () => {
+  const net = new RelayedNetwork(13);
+  const a = net.relay('a');
+  const loopback = endpoint('127.0.0.1', 33_445)!;
+  net.world.listen(loopback, a.at);
+  net.command(a, (tox, now) => tox.addOwnRelay(now, loopback));
+  net.world.runFor(10_000);
+  assert.equal(a.tox.relayStats!.clients, 1);
+  assert.equal(a.tox.connection, 'none');
 });
 
 test('a relay that dies in mid-transfer is replaced by another one, without a break', (t) => {

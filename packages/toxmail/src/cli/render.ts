@@ -128,8 +128,23 @@ function renderStatus(status: Row): string[] {
     `Toxmail ${status.version}, process ${status.pid}, data in ${status.dataDir}`,
     ...listeners.map(([name, at]) => `  ${name.toUpperCase().padEnd(6)} ${at.host} port ${at.port}`),
     ...(status.network === false ? ['  This machine has no network. Mail waits, and goes out when it is back.'] : []),
-    ...accountLines(status),
+    ...(status.bootstrap ? bootstrapLines(status.bootstrap as Row) : accountLines(status)),
   ];
+}
+
+function bootstrapLines(node: Row): string[] {
+  const relay = node.relay as Row | null;
+  const mebibytes = (bytes: unknown) => `${(Number(bytes) / 1_048_576).toFixed(1)} MiB`;
+  const lines = [`  bootstrap node at UDP port ${node.udpPort}, knows ${node.nodes} nodes`];
+  if (!relay) lines.push('  no TCP relay: none of its ports was free');
+  else {
+    lines.push(
+      `  TCP relay at ${(relay.ports as number[]).join(', ')}: ${relay.clients} clients, ` +
+        `${mebibytes(relay.forwardedBytes)} passed on since the start`,
+    );
+  }
+  if (node.metricsPort !== null) lines.push(`  figures at http://127.0.0.1:${node.metricsPort}/metrics`);
+  return lines;
 }
 
 function accountLines(status: Row): string[] {

@@ -36,6 +36,17 @@ test('what others wrote cannot move the cursor or change colours', () => {
   assert.ok(!render('queue list', [mail('waiting', 'bob\u001b[31m@tox')]).includes('\u001b'));
 });
 
+test('the status of a bootstrap node tells of its relay instead of accounts', () => {
+  const status = { version: '1', pid: 1, dataDir: '/d', listeners: {}, accounts: [], queue: { waiting: 0 } };
+  const bootstrap = { udpPort: 5, nodes: 3, metricsPort: null };
+  const relay = { ports: [6, 7], clients: 2, forwardedBytes: 3 * 1_048_576 };
+  assert.match(
+    render('status', { ...status, bootstrap: { ...bootstrap, relay } }),
+    /UDP port 5, knows 3 nodes\n.*TCP relay at 6, 7: 2 clients, 3.0 MiB passed on/,
+  );
+  assert.match(render('status', { ...status, bootstrap: { ...bootstrap, relay: null } }), /no TCP relay/);
+});
+
 test('the status says so if the machine has no network', () => {
   const status = { version: '1', pid: 1, dataDir: '/d', listeners: {}, accounts: [], queue: {} };
   assert.match(render('status', { ...status, network: false }), /no network/);
