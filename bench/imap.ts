@@ -16,6 +16,8 @@ import { fillMaildir, RARE } from './imap-mails.ts';
 const MAILS = Number(process.argv[2] ?? 100_000);
 const SESSIONS = 200;
 const PUSHES = 200;
+const STORES = 200;
+const LOGINS = 50;
 const HEADERS =
   'From To Cc Bcc Subject Date Message-ID Priority X-Priority References Newsgroups In-Reply-To Content-Type Reply-To';
 const some = Math.min(MAILS, 10_000);
@@ -26,8 +28,6 @@ interface Server {
   readonly user: string;
   readonly password: string;
 }
-
-type Figures = Map<string, string>;
 
 await using folder = await TemporaryFolder.create();
 const ends: (() => void)[] = [];
@@ -53,12 +53,7 @@ try {
       { imap: listeners.imap!.port, pop3: listeners.pop3!.port, user: 'me', password: toxmail.passwords.get('me')! },
     ],
   ];
-  const figures = new Map<string, Figures>();
-  for (const [name, server] of servers) {
-    console.error(`${name} …`);
-    figures.set(name, await measure(server));
-  }
-  table(figures);
+  await compare(servers);
   const { imap } = servers[1]![1];
   await idleSessions(imap);
   await pushes(imap, listeners.smtp!.port);
@@ -67,34 +62,46 @@ try {
   for (const end of ends) end();
 }
 
-async function measure(server: Server): Promise<Figures> {
-  const figures: Figures = new Map();
-  const { imap, user, password } = server;
-  const client = await ImapClient.logIn(imap, user, password);
-  const timed = async (name: string, command: string): Promise<Buffer> => {
-    const began = performance.now();
-    const answer = await client.say(command);
-    figures.set(name, seconds(performance.now() - began));
-    return answer;
+/** Step by step, one server after the other: what else the machine has to do meanwhile hits both. */
+async function compare(servers: readonly [string, Server][]): Promise<void> {
+  const clients = new Map<Server, ImapClient>();
+  console.log(`\n| what | ${servers.map(([name]) => name).join(' | ')} |\n|---|${servers.map(() => '---|').join('')}`);
+  const step = async (what: string, act: (server: Server, client: ImapClient) => Promise<string>): Promise<void> => {
+    const figures: string[] = [];
+    for (const [, server] of servers) {
+      const client = clients.get(server) ?? (await ImapClient.logIn(server.imap, server.user, server.password));
+      clients.set(server, client);
+      figures.push(await act(server, client));
+    }
+    console.log(`| ${what} | ${figures.join(' | ')} |`);
   };
-  const fetched = async (name: string, command: string, expected: number): Promise<void> => {
-    const answer = await timed(name, command);
-    const count = answer.toString('latin1').match(/\* \d+ FETCH \(/g)?.length;
-    if (count !== expected) throw new Error(`${name}: ${count} instead of ${expected}`);
-  };
-  await timed('SELECT, never seen before', 'SELECT INBOX');
-  await fetched('FETCH 1:* (UID FLAGS), first', 'FETCH 1:* (UID FLAGS)', MAILS);
-  await fetched('FETCH 1:* (ENVELOPE), first', 'FETCH 1:* (ENVELOPE)', MAILS);
-  await fetched('FETCH 1:* (BODYSTRUCTURE), first', 'FETCH 1:* (BODYSTRUCTURE)', MAILS);
-  await client.say('UNSELECT');
-  await timed('SELECT', 'SELECT INBOX');
-  await fetched('FETCH 1:* (UID FLAGS)', 'FETCH 1:* (UID FLAGS)', MAILS);
-  await fetched('FETCH 1:* (ENVELOPE)', 'FETCH 1:* (ENVELOPE)', MAILS);
-  await fetched('FETCH 1:* (BODYSTRUCTURE)', 'FETCH 1:* (BODYSTRUCTURE)', MAILS);
-  const thunderbird = `UID FETCH 1:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (${HEADERS})])`;
-  await fetched("Thunderbird's header set", thunderbird, MAILS);
+  const said = (what: string, command: string): Promise<void> =>
+    step(what, (_, client) => timed(() => client.say(command)));
+  const fetched = (what: string, command: string, expected = MAILS): Promise<void> =>
+    step(what, (_, client) =>
+      timed(
+        () => client.say(command),
+        (answer) => {
+          const count = answer.toString('latin1').match(/\* \d+ FETCH \(/g)?.length;
+          if (count !== expected) throw new Error(`${what}: ${count} instead of ${expected}`);
+        },
+      ),
+    );
+  await said('SELECT, never seen before', 'SELECT INBOX');
+  await fetched('FETCH 1:* (UID FLAGS), first', 'FETCH 1:* (UID FLAGS)');
+  await fetched('FETCH 1:* (ENVELOPE), first', 'FETCH 1:* (ENVELOPE)');
+  await fetched('FETCH 1:* (BODYSTRUCTURE), first', 'FETCH 1:* (BODYSTRUCTURE)');
+  for (const client of clients.values()) await client.say('UNSELECT');
+  await said('SELECT', 'SELECT INBOX');
+  await fetched('FETCH 1:* (UID FLAGS)', 'FETCH 1:* (UID FLAGS)');
+  await fetched('FETCH 1:* (ENVELOPE)', 'FETCH 1:* (ENVELOPE)');
+  await fetched('FETCH 1:* (BODYSTRUCTURE)', 'FETCH 1:* (BODYSTRUCTURE)');
+  await fetched(
+    "Thunderbird's header set",
+    `UID FETCH 1:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (${HEADERS})])`,
+  );
   await fetched(`download of ${some}`, `FETCH 1:${some} (BODY.PEEK[])`, some);
-  for (const [name, key, hits] of [
+  for (const [what, key, hits] of [
     ['SEARCH UNSEEN', 'UNSEEN', MAILS / 5],
     ['SEARCH FROM', `FROM "${RARE.sender}"`, MAILS / 1_000],
     ['SEARCH SUBJECT', 'SUBJECT "garden"', undefined],
@@ -102,31 +109,51 @@ async function measure(server: Server): Promise<Figures> {
     ['SEARCH BODY, again', `BODY "${RARE.word}"`, MAILS / 1_000],
     ['SEARCH TEXT', `TEXT "${RARE.word}"`, MAILS / 1_000],
   ] as const) {
-    const answer = await timed(name, `SEARCH ${key}`);
-    const found = /\* SEARCH([ \d]*)/.exec(answer.toString('latin1'))?.[1]?.trim().split(' ').length;
-    if (hits !== undefined && found !== hits) throw new Error(`${name}: ${found} hits instead of ${hits}`);
+    await step(what, (_, client) =>
+      timed(
+        () => client.say(`SEARCH ${key}`),
+        (answer) => {
+          const found = /\* SEARCH([ \d]*)/.exec(answer.toString('latin1'))?.[1]?.trim().split(' ').length;
+          if (hits !== undefined && found !== hits) throw new Error(`${what}: ${found} hits instead of ${hits}`);
+        },
+      ),
+    );
   }
-  await timed('STORE, 1,000 in one command', 'STORE 1:1000 +FLAGS.SILENT (\\Flagged)');
-  let began = performance.now();
-  for (let i = 1; i <= 300; i++) await client.say(`STORE ${i} +FLAGS (\\Answered)`);
-  figures.set('STORE one by one', `${Math.round(300_000 / (performance.now() - began))}/s`);
-  await client.say('CREATE bench');
+  await said('STORE, 1,000 in one command', 'STORE 1:1000 +FLAGS.SILENT (\\Flagged)');
+  await step('STORE one by one', (_, client) => rate(STORES, (i) => client.say(`STORE ${i + 1} +FLAGS (\\Answered)`)));
+  for (const client of clients.values()) await client.say('CREATE bench');
   const mail = Buffer.from(`Subject: appended\r\n\r\n${'0123456789\r\n'.repeat(240)}`);
-  began = performance.now();
-  for (let i = 0; i < 300; i++) await client.append('bench', mail);
-  figures.set('APPEND one by one', `${Math.round(300_000 / (performance.now() - began))}/s`);
-  await client.say('DELETE bench');
-  await client.end();
-  began = performance.now();
-  for (let i = 0; i < 50; i++) await (await ImapClient.logIn(imap, user, password)).end();
-  figures.set('log-in and out', `${Math.round(50_000 / (performance.now() - began))}/s`);
-  const first = await readMaildrop(server.pop3, user, password, 0);
-  const again = await readMaildrop(server.pop3, user, password, some);
-  figures.set('POP3: log-in and STAT, first', seconds(first.stat * 1e3));
-  figures.set('POP3: log-in and STAT', seconds(again.stat * 1e3));
-  figures.set('POP3: UIDL', seconds(again.uidl * 1e3));
-  figures.set('POP3: RETR', `${Math.round(again.perSecond)}/s`);
-  return figures;
+  await step('APPEND one by one', (_, client) => rate(STORES, () => client.append('bench', mail)));
+  for (const client of clients.values()) await client.say('DELETE bench');
+  await step('log-in and out', ({ imap, user, password }) =>
+    rate(LOGINS, async () => (await ImapClient.logIn(imap, user, password)).end()),
+  );
+  for (const client of clients.values()) await client.end();
+  const drops = new Map<Server, Awaited<ReturnType<typeof readMaildrop>>>();
+  await step('POP3: log-in and STAT, first', async ({ pop3, user, password }) =>
+    seconds((await readMaildrop(pop3, user, password, 0)).stat),
+  );
+  await step('POP3: log-in and STAT', async (server) => {
+    drops.set(server, await readMaildrop(server.pop3, server.user, server.password, some));
+    return seconds(drops.get(server)!.stat);
+  });
+  await step('POP3: UIDL', async (server) => seconds(drops.get(server)!.uidl));
+  await step('POP3: RETR', async (server) => `${Math.round(drops.get(server)!.perSecond)}/s`);
+  console.log('');
+}
+
+async function timed<T>(act: () => Promise<T>, check: (answer: T) => void = () => {}): Promise<string> {
+  const began = performance.now();
+  const answer = await act();
+  const took = performance.now() - began;
+  check(answer);
+  return seconds(took / 1e3);
+}
+
+async function rate(count: number, act: (i: number) => Promise<unknown>): Promise<string> {
+  const began = performance.now();
+  for (let i = 0; i < count; i++) await act(i);
+  return `${Math.round((count * 1e3) / (performance.now() - began))}/s`;
 }
 
 async function idleSessions(port: number): Promise<void> {
@@ -180,16 +207,8 @@ function percentiles(values: number[]): string {
   return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`;
 }
 
-function table(figures: ReadonlyMap<string, Figures>): void {
-  const names = [...figures.keys()];
-  console.log(`\n| what | ${names.join(' | ')} |\n|---|${names.map(() => '---|').join('')}`);
-  for (const what of figures.get(names[0]!)!.keys())
-    console.log(`| ${what} | ${names.map((name) => figures.get(name)!.get(what)).join(' | ')} |`);
-  console.log('');
-}
-
-function seconds(ms: number): string {
-  return ms < 1_000 ? `${(ms / 1e3).toFixed(3)} s` : `${(ms / 1e3).toFixed(2)} s`;
+function seconds(value: number): string {
+  return `${value.toFixed(value < 1 ? 3 : 2)} s`;
 }
 
 function copy(from: string, to: string): void {
