@@ -65,6 +65,7 @@ export class AccountServices {
       new MailServer({
         ...deliver,
         senderAddress: (key) => folder.contacts.canonical(account, keyAddress(key)),
+        scheduler,
       });
     this.seen = new SeenTransfers(folder.db, account, scheduler);
     this.inbox = new Inbox({
@@ -96,6 +97,7 @@ export class AccountServices {
   }
 
   async stop(): Promise<void> {
+    this.handOver?.stop();
     await this.transfer.stop();
     await this.node.close();
     await this.mailbox.stop();

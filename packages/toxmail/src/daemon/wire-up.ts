@@ -129,6 +129,9 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
     stops.push(async () => void (await Promise.all([...services.keys()].map(stopAccount))));
     for (const { name } of folder.accounts.list()) await startAccount(name);
     stops.push(() => queue.stop());
+    stops.push(async () => {
+      for (const { handOver } of services.values()) handOver?.stop(); // which the queue waits for
+    });
     await queue.start();
 
     const tls = await TlsProvider.open({

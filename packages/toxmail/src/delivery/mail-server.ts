@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+import type { Scheduler } from '../base/clock.ts';
 import { MailError, type MailStatus } from '../smtp/mail-error.ts';
 import { status } from '../smtp/status.ts';
 import type { HandOver, HandOverMail, MailWriter } from '../transfer/inbox.ts';
@@ -16,11 +17,14 @@ export interface MailServerDeps {
   readonly recipient: string;
   /** The address of a public key (64 hex), as MAIL FROM: notices of the mail server go there. */
   senderAddress(publicKey: string): string | undefined;
+  readonly scheduler: Scheduler;
 }
 
 /** Ours: a mail server is near. What it does with a mail may take longer: RFC 5321 §4.5.3.2.6 says ten minutes. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const REPLY_TIMEOUT_MS = 600_000;
+/** Ours: what is under way when we stop. Broken off after the mail and before its 250, a mail may come twice. */
+const STOP_GRACE_MS = 5_000;
 /** Ours: a reply is a few lines; RFC 5321 §4.5.3.1.5 has 512 bytes for each. */
 const REPLY_MAX = 16 * 1024;
 
@@ -46,18 +50,27 @@ const DEFAULT_PORT = { smtp: 25, lmtp: undefined } as const;
  */
 export class MailServer implements HandOver {
   readonly #deps: MailServerDeps;
+  /** BOUNDED: by the mails that an inbox stores at once. */
+  readonly #open = new Set<HandOverWriter>();
 
   constructor(deps: MailServerDeps) {
     this.#deps = deps;
   }
 
-  get address(): string {
-    return this.#deps.recipient;
+  /** What is under way has STOP_GRACE_MS; then it counts as not handed over. */
+  stop(): void {
+    const { scheduler } = this.#deps;
+    scheduler.at(scheduler.mono() + STOP_GRACE_MS, () => {
+      for (const writer of this.#open) writer.giveUp();
+    });
   }
 
   create({ sender, recipient = this.#deps.recipient, size }: HandOverMail): MailWriter {
     const from = sender === undefined ? '' : (this.#deps.senderAddress(sender) ?? '');
-    return new HandOverWriter(this.#deps.server, { from, to: [recipient], size, use8BitMime: true });
+    const envelope = { from, to: [recipient], size, use8BitMime: true };
+    const writer = new HandOverWriter(this.#deps.server, envelope, () => this.#open.delete(writer));
+    this.#open.add(writer);
+    return writer;
   }
 }
 
@@ -66,7 +79,7 @@ class HandOverWriter implements MailWriter {
   readonly #content = new PassThrough();
   readonly #outcome: Promise<void>;
 
-  constructor(server: MailServerAddress, envelope: SMTPConnection.Envelope) {
+  constructor(server: MailServerAddress, envelope: SMTPConnection.Envelope, onSettled: () => void) {
     const unix = 'path' in server;
     this.#connection = new SMTPConnection({
       lmtp: server.protocol === 'lmtp',
@@ -82,7 +95,7 @@ class HandOverWriter implements MailWriter {
     } as SMTPConnection.Options);
     this.#content.on('error', () => {}); // written to after a refusal, which #outcome tells
     this.#outcome = this.#send(envelope);
-    this.#outcome.catch(() => this.#content.destroy());
+    this.#outcome.catch(() => this.#content.destroy()).finally(onSettled);
   }
 
   async append(data: Uint8Array): Promise<void> {
@@ -99,6 +112,10 @@ class HandOverWriter implements MailWriter {
 
   /** In the middle of a mail the end of the connection makes the server forget it. */
   async abort(): Promise<void> {
+    this.giveUp();
+  }
+
+  giveUp(): void {
     this.#connection.close();
     this.#content.destroy();
   }

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SMTPServer } from 'smtp-server';
+import { type Scheduler, systemScheduler } from '../../src/base/clock.ts';
 import { MailServer, type MailServerAddress, parseMailServer } from '../../src/delivery/mail-server.ts';
 import { MailError } from '../../src/smtp/mail-error.ts';
+import { until, VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
 import { ALICE, BOB, bodyOf, mailOf, never, Station, Wire } from '../transfer/pair.ts';
 
 interface Taken {
@@ -28,6 +30,8 @@ async function mailServer(t: TestContext, { lmtp = true, path }: { lmtp?: boolea
     data: undefined as string | undefined,
     /** Breaks the connection after so many bytes of the mail. */
     breakAt: Number.POSITIVE_INFINITY,
+    /** Says nothing at the end of a mail. */
+    silent: false,
     address: undefined as unknown as MailServerAddress,
     close: (): Promise<void> => new Promise((resolve) => server.close(() => resolve())),
   };
@@ -46,6 +50,7 @@ async function mailServer(t: TestContext, { lmtp = true, path }: { lmtp?: boolea
         if (fake.received >= fake.breakAt) for (const connection of server.connections) connection._socket.destroy();
       });
       stream.on('end', () => {
+        if (fake.silent) return;
         if (fake.data !== undefined) return done(refused(fake.data));
         const { mailFrom, rcptTo } = session.envelope;
         const from = mailFrom ? mailFrom.address : '';
@@ -63,8 +68,9 @@ async function mailServer(t: TestContext, { lmtp = true, path }: { lmtp?: boolea
   return fake;
 }
 
-function client(server: MailServerAddress): MailServer {
-  return new MailServer({ server, recipient: 'anna@example.org', senderAddress: (key) => `${key.toLowerCase()}@tox` });
+function client(server: MailServerAddress, scheduler: Scheduler = systemScheduler): MailServer {
+  const senderAddress = (key: string): string => `${key.toLowerCase()}@tox`;
+  return new MailServer({ server, recipient: 'anna@example.org', senderAddress, scheduler });
 }
 
 /** Resolves with the refusal, if there is one. */
@@ -131,6 +137,23 @@ test('a mail that cannot be read to its end never counts as a whole one', async 
     server.taken.map(({ bytes }) => bytes.includes('half')),
     [false],
   );
+});
+
+test('a mail server that never answers does not hold up the stop of the daemon', async (t) => {
+  const server = await mailServer(t);
+  server.silent = true;
+  const scheduler = new VirtualScheduler();
+  const handing = client(server.address, scheduler);
+  const writer = handing.create({ sender: ALICE, size: 100 });
+  await writer.append(mailOf(100));
+  const outcome = assert.rejects(
+    writer.commit(),
+    (error) => error instanceof MailError && error.status.enhanced === '4.4.1',
+  );
+  await until(() => server.received > 0);
+  handing.stop();
+  await scheduler.advance(5_000);
+  await outcome;
 });
 
 for (const size of [2_000, 2_000_000]) {
