@@ -41,16 +41,13 @@ export class Lab implements AsyncDisposable {
   /** A host with a public address and no firewall. */
   async host(): Promise<Host> {
     const namespace = await this.namespace();
-    const { address, line } = await this.#connect(namespace);
-    const newAddress = () => this.#newAddress();
-    return new Host({ namespace, address, publicAddress: address, line, up: PUBLIC_UP, newAddress });
+    return new Host({ namespace, access: await this.#connect(namespace), up: PUBLIC_UP });
   }
 
   /** A router with a public address. */
   async router(kind: NatKind, options: RouterOptions = {}): Promise<Router> {
     const namespace = await this.namespace();
-    const { address, line } = await this.#connect(namespace);
-    return Router.build(this, namespace, address, line, kind, options);
+    return Router.build(this, namespace, await this.#connect(namespace), kind, options);
   }
 
   /** Packets so far between two public addresses, as the internet saw them. */
@@ -69,38 +66,54 @@ export class Lab implements AsyncDisposable {
     await this.#internet[Symbol.asyncDispose]();
   }
 
-  async #connect(namespace: Namespace): Promise<{ address: string; line: Line }> {
-    const address = this.#newAddress();
+  /** Each address is in a /16 of its own, as strangers' addresses are. */
+  async #connect(namespace: Namespace): Promise<Access> {
+    const newAddress = () => {
+      const n = ++this.#addresses;
+      return `${20 + (n >> 8)}.${n & 255}.0.1`;
+    };
     const line = await this.#internet.line(namespace, UPLINK);
-    await line.takeAddress(address);
     await line.set({ delayMs: DEFAULT_DELAY_MS });
-    await namespace.ip(`addr add ${address}/32 dev ${UPLINK}\n${PUBLIC_UP}`);
-    return { address, line };
+    const access = new Access(namespace, line, newAddress);
+    await access.move();
+    return access;
+  }
+}
+
+/** One connection with the internet, as a provider sells it: a line and an address. */
+class Access {
+  address = '';
+  readonly line: Line;
+  readonly #namespace: Namespace;
+  readonly #newAddress: () => string;
+
+  constructor(namespace: Namespace, line: Line, newAddress: () => string) {
+    this.#namespace = namespace;
+    this.line = line;
+    this.#newAddress = newAddress;
   }
 
-  /** Each in a /16 of its own, as strangers' addresses are. */
-  #newAddress(): string {
-    const n = ++this.#addresses;
-    return `${20 + (n >> 8)}.${n & 255}.0.1`;
+  /** Takes a new address; nobody has the old one then. */
+  async move(): Promise<void> {
+    this.address = this.#newAddress();
+    await this.#namespace.ip(`addr flush dev ${UPLINK}\naddr add ${this.address}/32 dev ${UPLINK}\n${PUBLIC_UP}`);
+    await this.line.takeAddress(this.address);
   }
 }
 
 /** NAT between the hosts and routers behind it and what is above it. */
 export class Router implements AsyncDisposable {
-  /** Under which those behind are seen. */
-  readonly publicAddress: string;
-  /** To the internet, of the outermost router. */
-  readonly line: Line;
   readonly #lab: Lab;
   readonly #namespace: Namespace;
+  /** Of the outermost router. */
+  readonly #access: Access;
   readonly #lan: string;
   #hosts = 0;
 
-  private constructor(lab: Lab, namespace: Namespace, publicAddress: string, line: Line, lan: string) {
+  private constructor(lab: Lab, namespace: Namespace, access: Access, lan: string) {
     this.#lab = lab;
     this.#namespace = namespace;
-    this.publicAddress = publicAddress;
-    this.line = line;
+    this.#access = access;
     this.#lan = lan;
   }
 
@@ -108,29 +121,37 @@ export class Router implements AsyncDisposable {
   static async build(
     lab: Lab,
     namespace: Namespace,
-    publicAddress: string,
-    line: Line,
+    access: Access,
     kind: NatKind,
     { hairpin = false, lan = HOME }: RouterOptions,
   ): Promise<Router> {
     await namespace.ip(`link add lan type bridge\naddr add ${lan}.1/24 dev lan\nlink set lan up`);
     await namespace.sysctl('net/ipv4/ip_forward 1\nnet/bridge/bridge-nf-call-iptables 0');
     await namespace.nft(natRules(kind, hairpin));
-    return new Router(lab, namespace, publicAddress, line, lan);
+    return new Router(lab, namespace, access, lan);
   }
 
   async host(): Promise<Host> {
     const namespace = await this.#lab.namespace();
     const address = await this.#connect(namespace);
-    const { publicAddress, line } = this;
-    return new Host({ namespace, address, publicAddress, line, up: this.#up });
+    return new Host({ namespace, access: this.#access, address, up: this.#up });
+  }
+
+  /** Under which those behind are seen. */
+  get publicAddress(): string {
+    return this.#access.address;
+  }
+
+  /** The provider gives another address, as many do each night; those behind are told nothing. */
+  async move(): Promise<void> {
+    await this.#access.move();
   }
 
   /** A router behind this one. */
   async router(kind: NatKind, options: RouterOptions = {}): Promise<Router> {
     const namespace = await this.#lab.namespace();
     await this.#connect(namespace);
-    return Router.build(this.#lab, namespace, this.publicAddress, this.line, kind, options);
+    return Router.build(this.#lab, namespace, this.#access, kind, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -154,27 +175,29 @@ export class Router implements AsyncDisposable {
 
 interface HostParts {
   readonly namespace: Namespace;
-  readonly address: string;
-  readonly publicAddress: string;
-  readonly line: Line;
+  readonly access: Access;
+  /** In its LAN; absent without a router. */
+  readonly address?: string;
   /** Brings the interface and its routes up. */
   readonly up: string;
-  /** Only for hosts without a router. */
-  readonly newAddress?: () => string;
 }
 
 /** A machine that programs run on. */
 export class Host implements AsyncDisposable {
-  /** Of its own interface. */
-  address: string;
-  /** Under which the internet sees it. */
-  publicAddress: string;
   readonly #parts: HostParts;
 
   constructor(parts: HostParts) {
     this.#parts = parts;
-    this.address = parts.address;
-    this.publicAddress = parts.publicAddress;
+  }
+
+  /** Of its own interface. */
+  get address(): string {
+    return this.#parts.address ?? this.publicAddress;
+  }
+
+  /** Under which the internet sees it. */
+  get publicAddress(): string {
+    return this.#parts.access.address;
   }
 
   /** What to put in front of a command so that it runs here. */
@@ -192,27 +215,23 @@ export class Host implements AsyncDisposable {
     await this.#parts.namespace.ip(this.#parts.up);
   }
 
-  /** Moves a public host to another network; nobody has the old address then. */
+  /** Moves a public host to another network. */
   async move(): Promise<void> {
-    const { namespace, line, newAddress } = this.#parts;
-    if (!newAddress) throw new Error('only hosts without a router move');
-    const address = newAddress();
-    await namespace.ip(`addr flush dev ${UPLINK}\naddr add ${address}/32 dev ${UPLINK}\n${PUBLIC_UP}`);
-    await line.takeAddress(address);
-    this.address = this.publicAddress = address;
+    if (this.#parts.address) throw new Error('only hosts without a router move');
+    await this.#parts.access.move();
   }
 
   /** More addresses to send from, and to be answered at. */
   async addAddresses(count: number): Promise<string[]> {
     const addresses = Array.from({ length: count }, (_, n) => `30.${n >> 8}.${n & 255}.1`);
     await this.#parts.namespace.ip(addresses.map((address) => `addr add ${address}/32 dev lo`).join('\n'));
-    for (const address of addresses) await this.#parts.line.takeAddress(address);
+    for (const address of addresses) await this.#parts.access.line.takeAddress(address);
     return addresses;
   }
 
   /** Delay, loss and rate of the line to the internet, shared by all behind the same router. */
   async setLine(quality: LineQuality): Promise<void> {
-    await this.#parts.line.set({ delayMs: DEFAULT_DELAY_MS, ...quality });
+    await this.#parts.access.line.set({ delayMs: DEFAULT_DELAY_MS, ...quality });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -28,6 +28,8 @@ export interface Meeting {
   readonly wire: 'direct' | 'relay' | undefined;
 }
 
+/** How long c-toxcore may take to be online at all on a busy machine. */
+const ONLINE_LIMIT_MS = 45_000;
 /** What is sent to see which way data takes: far more than the pings of a minute. */
 const PROBE_PACKETS = 40;
 const PROBE_BYTES = 1_000;
@@ -35,7 +37,7 @@ const PROBE_BYTES = 1_000;
 const ENTRIES = 4;
 
 /**
- * Tries for `limitMs`, or until the two are connected directly. Each meeting has an internet of its own: the dead nodes
+ * Tries for `limitMs` to get a direct connection. Each meeting has an internet of its own: the dead nodes
  * that others leave behind would be most of a shared one. `network`: whose public nodes it has.
  */
 export async function meet(
@@ -60,8 +62,7 @@ export async function meet(
   for (const [peer, other] of pairs) await peer.acceptFriend(other.publicKey);
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
-  const both = async (reached: (connection: string) => boolean) => {
-    const timeoutMs = limitMs - (performance.now() - began);
+  const both = async (reached: (connection: string) => boolean, timeoutMs: number) => {
     const waits = pairs.map(([peer, other]) =>
       peer.waitFor('friend-connection', (e) => e.friend === other.publicKey && reached(e.connection), { timeoutMs }),
     );
@@ -72,8 +73,8 @@ export async function meet(
       await peer.bootstrap(host, port, key);
       await peer.relay(host, port, key);
     }
-  const directly = both((connection) => connection === 'udp');
-  const online = await both((connection) => connection !== 'none');
+  const directly = both((connection) => connection === 'udp', limitMs);
+  const online = await both((connection) => connection !== 'none', Math.max(limitMs, ONLINE_LIMIT_MS));
   const direct = await directly;
   if (online === undefined) return { online, direct, wire: undefined };
   return { online, direct, wire: await probe(lab, entries, hosts, a, b) };
