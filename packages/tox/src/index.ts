@@ -1,6 +1,7 @@
 export type { Env, Mono } from './core/env.ts';
 export { ToxError, type ToxErrorKind } from './core/errors.ts';
 export type { Datagram, Machine } from './core/machine.ts';
+export { Guest, type GuestOptions } from './guest.ts';
 export type { FileNumber, ToxConnection, ToxEvent, UserStatus } from './messenger/events.ts';
 export type { FileOffer } from './messenger/file-transfer.ts';
 export {
@@ -12,6 +13,7 @@ export {
   type ToxIdFailure,
   type ToxIdResult,
 } from './messenger/tox-id.ts';
+export { GuestNode } from './node/guest-node.ts';
 export { hasNetwork } from './node/interfaces.ts';
 export {
   type BootstrapNode,

@@ -209,6 +209,12 @@ export class FriendConnections {
     this.#tryConnect(now, friend);
   }
 
+  /** The DHT key that the friend's node has now is known from elsewhere. */
+  meet(now: Mono, key: PublicKey, dhtKey: PublicKey): void {
+    const friend = this.#friends.get(keyId(key));
+    if (friend) this.#learnDhtKey(now, friend, dhtKey, false);
+  }
+
   /** Where friends were last met: what `remember` takes in the next run. */
   lastMet(): { friend: PublicKey; node: PackedNode }[] {
     const found: { friend: PublicKey; node: PackedNode }[] = [];
