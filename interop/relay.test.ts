@@ -120,7 +120,7 @@ describe('UDP that dies', { skip, timeout: 180_000 }, () => {
   after(disposeOracle);
 
   test('in mid-transfer: a file to c-toxcore goes on over the relay and arrives whole', async (t) => {
-    // Not tox-bootstrapd: over the 64 KiB segments of loopback, Linux and its way of reading may stall each other.
+    // tox-bootstrapd as the relay may block for good what c-toxcore does not read at once (docs/adr/0016).
     await using relay = await OurNode.start([], { relay: { ports: [0] } });
     await using folder = await TemporaryFolder.create();
     await using peer = await OraclePeer.start();

@@ -44,12 +44,6 @@ export interface Congestion {
 
 /** Packets at the start: 88 KB, what a default socket buffer of 208 KiB still takes. */
 export const INITIAL_WINDOW = 64;
-/**
- * The same through a relay, and how slowly it leaves at first, ms. tox-bootstrapd reads each 30 ms, whole frames
- * only; what it has not read must fit its receive buffer, which begins with 64 KiB and grows as it reads.
- */
-const RELAYED_WINDOW = 16;
-const RELAYED_ROUND_TRIP = 40;
 /** Never below: two timely acknowledgements' worth. 16 packets are 180 ms of a 1 Mbit/s uplink. */
 const MIN_WINDOW = 16;
 const MAX_WINDOW = 32_000;
@@ -109,12 +103,11 @@ export class PathModel implements Congestion {
   #probedRate = Number.POSITIVE_INFINITY;
 
   /** `roundTrip`: measured by the handshake, if it was. */
-  constructor(now: Mono, roundTrip: number | undefined, relayed = false) {
+  constructor(now: Mono, roundTrip: number | undefined) {
     this.minRoundTrip = roundTrip;
     this.#minRoundTripAt = now;
     this.#roundAt = now;
-    if (relayed) this.window = RELAYED_WINDOW;
-    this.pace = this.window / Math.max(1, relayed ? RELAYED_ROUND_TRIP : (roundTrip ?? DEFAULT_ROUND_TRIP / 10));
+    this.pace = INITIAL_WINDOW / Math.max(1, roundTrip ?? DEFAULT_ROUND_TRIP / 10);
   }
 
   onAck(now: Mono, s: AckSample): void {

@@ -248,12 +248,7 @@ export class Connection implements PacketSink {
     this.cookieIssued = issued;
     const answer = this.state === 'cookie-requested';
     this.state = 'not-confirmed';
-    this.#transmitter ??= new Transmitter(
-      now,
-      this.#firstNumber,
-      new PathModel(now, this.#roundTrip, this.path === 'relay'),
-      this,
-    );
+    this.#transmitter ??= new Transmitter(now, this.#firstNumber, new PathModel(now, this.#roundTrip), this);
     if (answer) this.#sendHandshake(now, content.cookie);
     this.transmitRequest(now); // the first data packet is what confirms us to the peer
     this.#schedule();
@@ -516,7 +511,7 @@ export class Connection implements PacketSink {
     this.path = direct ? 'direct' : this.relay !== undefined ? 'relay' : undefined;
     if (this.path === before || this.state !== 'established') return;
     this.#probeAt = this.path === 'relay' && this.direct !== undefined ? now : Number.POSITIVE_INFINITY;
-    this.#transmitter!.pathChanged(now, new PathModel(now, undefined, this.path === 'relay'), before === 'relay');
+    this.#transmitter!.pathChanged(now, new PathModel(now, undefined), before === 'relay');
     this.#owner.rerouted(now, this);
     if (!this.#ended()) this.transmitRequest(now);
   }
