@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Scheduler } from '../base/clock.ts';
-import type { FileSystem } from '../base/files.ts';
+import { errorCode, type FileSystem } from '../base/files.ts';
 import { errorField, type Logger } from '../base/log.ts';
 import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
 import { INFO_SEPARATOR, parseName } from '../maildir/name.ts';
@@ -60,6 +60,7 @@ export class FolderState {
   /** Times of new/ and cur/ when all names were last looked at. */
   #stamp = '';
   #lookedAt = 0;
+  #mustLook = false;
   #lookTook = 0;
   readonly #parsing: Parsing;
   #usedAt = 0;
@@ -147,10 +148,20 @@ export class FolderState {
 
   /** Takes in what other programs did. */
   async sync(): Promise<void> {
+    try {
+      await this.#sync();
+    } catch (error) {
+      const { files } = this.deps;
+      if (errorCode(error) !== 'ENOENT' || (await files.stat(join(this.maildir.path, 'cur')))) throw error;
+      await this.end(); // another program removed the folder
+    }
+  }
+
+  async #sync(): Promise<void> {
     const touched = await this.#watch?.take();
     await this.turn(async () => {
       if (this.#gone) return;
-      if (this.#watch && touched === undefined) return this.look();
+      if (this.#mustLook || (this.#watch && touched === undefined)) return this.look();
       if (touched && touched.size > 0 && !(await this.#takeIn(touched))) return this.look();
       const { scheduler } = this.deps;
       const wait = Math.max(LOOK_EVERY_MS, this.#lookTook * LOOK_SHARE);
@@ -163,6 +174,7 @@ export class FolderState {
   /** Compares all names with what we know. In a turn. */
   async look(): Promise<void> {
     const { table } = this;
+    this.#mustLook = false;
     await this.keywords.refresh();
     this.#stamp = await this.#times();
     const seen = new Uint8Array(table.count);
@@ -201,7 +213,10 @@ export class FolderState {
   async adopt(found: readonly Found[]): Promise<number[]> {
     const fresh = found.filter(({ unique }) => this.table.indexOfUnique(unique) < 0);
     if (fresh.length > 0) {
-      const entries = await this.#list.assign(fresh.map(({ unique }) => unique));
+      const entries = await this.#list.assign(fresh.map(({ unique }) => unique)).catch((error) => {
+        this.#mustLook = true; // the mails are there nonetheless
+        throw error;
+      });
       const modSeq = this.#nextModSeq();
       for (const [i, mail] of fresh.entries()) this.#add(mail, entries[i]!, modSeq);
       this.#index(

@@ -157,11 +157,11 @@ export class MailFolder implements Folder {
           found.push(foundOf(placed.path)!);
         }
         await state.maildir.syncCur();
+        return Uint32Array.from(await state.adopt(found));
       } catch (error) {
         for (const { path } of found) await unlinkIfThere(state.deps.files, this.#path(path)).catch(() => {});
         throw error;
       }
-      return Uint32Array.from(await state.adopt(found));
     });
   }
 
@@ -187,7 +187,12 @@ export class MailFolder implements Folder {
       this.state.vanish(ascending(gone), undefined);
       return sent;
     });
-    return to.#arrived(sent);
+    try {
+      return await to.#arrived(sent);
+    } catch (error) {
+      for (const { found } of sent) await unlinkIfThere(files, to.#path(found.path)).catch(() => {});
+      throw error;
+    }
   }
 
   async move(uids: Iterable<number>, target: Folder, by?: unknown): Promise<UidPairs> {
@@ -209,8 +214,12 @@ export class MailFolder implements Folder {
       } catch (error) {
         failure = error; // those that moved have moved, and everybody must hear of it
       }
-      await to.state.maildir.syncCur();
-      await this.state.maildir.syncRemovals();
+      try {
+        await to.state.maildir.syncCur();
+        await this.state.maildir.syncRemovals();
+      } catch (error) {
+        failure ??= error;
+      }
       this.state.vanish(ascending(moved), by);
     });
     const pairs = await to.#arrived(sent);

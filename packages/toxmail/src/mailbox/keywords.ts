@@ -134,7 +134,13 @@ export class Keywords {
         this.#names[n] = name;
       }
       this.#known.clear();
-      await this.#save();
+      try {
+        await this.#save();
+      } catch (error) {
+        this.#names = before;
+        this.#known.clear();
+        throw error;
+      }
     }
     let bits = 0;
     for (const name of names) bits |= this.bit(name) ?? 0;

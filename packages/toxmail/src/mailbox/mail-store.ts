@@ -117,8 +117,11 @@ export class MaildirStore implements MailStore {
     const checked = checkedOrUndefined(name);
     if (checked === undefined || this.#stopped) return undefined;
     const loaded = await this.#loaded.get(checked);
-    loaded?.state.touch();
-    if (loaded) return loaded;
+    if (loaded?.state.gone) this.#loaded.delete(checked);
+    else if (loaded) {
+      loaded.state.touch();
+      return loaded;
+    }
     if (!(await this.#exists(checked))) return undefined;
     return this.#loaded.get(checked) ?? this.#load(checked);
   }

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { copyFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { errorCode } from '../../src/base/files.ts';
+import type { MailFolder } from '../../src/mailbox/folder.ts';
 import { MailboxError } from '../../src/mailbox/types.ts';
-import { append, Box, flags, inbox, listen, mail, read, record } from './harness.ts';
+import { FailingFiles, systemError } from '../../src/testing/failing-files.ts';
+import { append, Box, flags, inbox, listen, mail, read, record, unsynced } from './harness.ts';
 
 test('an appended mail has its UID, flags, date and bytes, and is a file that any Maildir program reads', async () => {
   const box = await Box.make();
@@ -266,6 +269,62 @@ test('a mailbox that is full takes no more, and the size of what is there is kno
   const [name] = await box.names();
   await copyFile(join(box.maildir, name!), join(box.maildir, 'cur', 'copy:2,'));
   assert.equal((await store.quota()).messages, 2);
+});
+
+test('a folder that another program removes is gone for its sessions, and can be made again', async () => {
+  const box = await Box.make();
+  const store = await box.open();
+  const folder = (await store.folder('Junk'))!;
+  await append(folder, mail('x'));
+  const heard = listen(folder);
+  await rm(join(box.maildir, '.Junk'), { recursive: true });
+  await folder.sync();
+  assert.equal(heard.changes.at(-1)?.kind, 'gone');
+  assert.equal(await store.folder('Junk'), undefined);
+  await store.create('Junk');
+  assert.equal((await store.folder('Junk'))!.uids.length, 0);
+});
+
+test('whatever operation fails, the folder then shows what is on the disk, and goes on', async () => {
+  for (let step = 1; ; step++) {
+    const box = await Box.make();
+    const files = new FailingFiles(unsynced);
+    const store = await box.open({ files });
+    const folder = await inbox(store);
+    const trash = (await store.folder('Trash'))!;
+    for (const subject of ['one', 'two', 'three']) await append(folder, mail(subject));
+    const failAt = files.step + step;
+    files.fail = () => (files.step === failAt ? systemError('EIO') : undefined);
+    let failed = false;
+    for (const work of [
+      () => append(folder, mail('four'), ['\\Seen']),
+      () => folder.storeFlags([1, 2], { mode: 'add', flags: ['\\Deleted', 'Work'] }),
+      () => folder.copy([1, 3], trash),
+      () => folder.move([2], trash),
+      () => folder.expunge(),
+    ]) {
+      try {
+        await work();
+      } catch (error) {
+        assert.equal(errorCode(error), 'EIO');
+        failed = true;
+      }
+    }
+    files.fail = () => undefined;
+    await append(folder, mail('five'));
+    const shown = async (of: MailFolder): Promise<unknown[]> => {
+      await of.sync();
+      const mails = [];
+      for (const uid of of.uids) mails.push([uid, flags(of, uid).toSorted(), await read(of, uid)]);
+      return mails;
+    };
+    const before = [await shown(folder), await shown(trash)];
+    const again = await box.restart({ files: unsynced });
+    const after = [await shown(await inbox(again)), await shown((await again.folder('Trash'))!)];
+    assert.deepEqual(before, after, `failure at step ${step}`);
+    await box.stop();
+    if (!failed) break;
+  }
 });
 
 test('a delivery is heard of at once, by the listeners of an open folder', async () => {

@@ -18,6 +18,15 @@ after(async () => {
   for (const folder of folders) await rm(folder, { recursive: true, force: true });
 });
 
+/** Without waiting for the disk: what a crash of the process leaves does not depend on it. */
+export const unsynced: FileSystem = {
+  ...realFiles,
+  async open(path, mode) {
+    return { ...(await realFiles.open(path, mode)), sync: async () => {} };
+  },
+  syncFolder: async () => {},
+};
+
 export interface BoxOptions {
   readonly files?: FileSystem;
   readonly scheduler?: Scheduler;

@@ -2,22 +2,12 @@ import assert from 'node:assert/strict';
 import { appendFile, cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type FileSystem, realFiles } from '../../src/base/files.ts';
 import type { MailFolder } from '../../src/mailbox/folder.ts';
 import { Crash, FailingFiles } from '../../src/testing/failing-files.ts';
 import { VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
-import { append, Box, flags, inbox, mail, read } from './harness.ts';
+import { append, Box, flags, inbox, mail, read, unsynced } from './harness.ts';
 
 const LIST = 'toxmail-uidlist';
-
-/** Without waiting for the disk: what a crash of the process leaves does not depend on it. */
-const unsynced: FileSystem = {
-  ...realFiles,
-  async open(path, mode) {
-    return { ...(await realFiles.open(path, mode)), sync: async () => {} };
-  },
-  syncFolder: async () => {},
-};
 
 async function subjects(folder: MailFolder): Promise<Map<number, string>> {
   const found = new Map<number, string>();
