@@ -5,9 +5,7 @@ import { RelayClient } from '../../src/relay/client.ts';
 import { FrameOpener, FrameSealer, packetScratch } from '../../src/relay/frame.ts';
 import { answerHello, CLIENT_HELLO_SIZE, helloSender } from '../../src/relay/handshake.ts';
 import { testEnv } from '../../src/testing/index.ts';
-
-/** What the client told its owner, in order: name of the hook and its arguments, keys as they are. */
-export type Told = readonly [string, ...unknown[]];
+import { type Told, tellInto } from './told.ts';
 
 /** A client and a relay that does just what the test says. */
 export class ScriptedRelay {
@@ -27,23 +25,11 @@ export class ScriptedRelay {
     this.env = testEnv(seed, () => this.now);
     this.keys = generateKeyPair(this.env);
     this.#dhtKeys = generateKeyPair(this.env);
-    const note =
-      (name: string) =>
-      (_now: number, ...rest: unknown[]) =>
-        void this.told.push([name, ...rest.map((x) => (x instanceof Uint8Array ? x.slice() : x))]);
     this.client = new RelayClient(
       this.env,
       0,
       { dhtKeys: this.#dhtKeys, relayKey: this.keys.publicKey },
-      {
-        onOnline: note('online'),
-        onRoute: note('route'),
-        onRouteRefused: note('refused'),
-        onPeer: note('peer'),
-        onData: note('data'),
-        onOob: note('oob'),
-        onOnionResponse: note('onion'),
-      },
+      tellInto(this.told),
     );
   }
 

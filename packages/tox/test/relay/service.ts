@@ -1,15 +1,13 @@
 import type { StreamHandler } from '../../src/core/streams.ts';
 import { generateKeyPair, type KeyPair, type Nonce } from '../../src/crypto/keys.ts';
 import { sharedKey } from '../../src/crypto/sodium.ts';
-import { RelayClient, type RelayClientHooks } from '../../src/relay/client.ts';
+import { RelayClient } from '../../src/relay/client.ts';
 import { FrameOpener, FrameSealer, packetScratch } from '../../src/relay/frame.ts';
 import { ClientHandshake } from '../../src/relay/handshake.ts';
 import { type RelayLimits, RelayServer } from '../../src/relay/server.ts';
 import { testEnv } from '../../src/testing/index.ts';
 import { type Endpoint, endpoint } from '../../src/wire/endpoint.ts';
-
-/** What a hook of a client was told; keys and data are copies. */
-export type Told = readonly [string, ...unknown[]];
+import { type Told, tellInto } from './told.ts';
 
 /** One connection to the server of a `Service`, as bytes. */
 export class Line {
@@ -78,21 +76,8 @@ export class Guest {
 
   constructor(service: Service, from: Endpoint, keys: KeyPair) {
     this.keys = keys;
-    const note =
-      (name: string) =>
-      (_now: number, ...rest: unknown[]) =>
-        void this.told.push([name, ...rest.map((x) => (x instanceof Uint8Array ? x.slice() : x))]);
-    const hooks: RelayClientHooks = {
-      onOnline: note('online'),
-      onRoute: note('route'),
-      onRouteRefused: note('refused'),
-      onPeer: note('peer'),
-      onData: note('data'),
-      onOob: note('oob'),
-      onOnionResponse: note('onion'),
-    };
     const deps = { dhtKeys: keys, relayKey: service.keys.publicKey };
-    this.client = new RelayClient(service.env, service.now, deps, hooks);
+    this.client = new RelayClient(service.env, service.now, deps, tellInto(this.told));
     this.line = new Line(service, from);
     this.client.connected(service.now);
   }

@@ -1,10 +1,8 @@
 import net from 'node:net';
 import { fromHex, generateKeyPair, type KeyPair, type PublicKey } from '../../src/crypto/keys.ts';
 import { systemEnv } from '../../src/node/system-env.ts';
-import { RelayClient, type RelayClientHooks } from '../../src/relay/client.ts';
-
-/** What a hook was told; keys and data are copies. */
-export type Told = readonly [string, ...unknown[]];
+import { RelayClient } from '../../src/relay/client.ts';
+import { type Told, tellInto } from './told.ts';
 
 /** A relay client on a real socket: remembers what it was told and waits for more. */
 export class SocketGuest implements Disposable {
@@ -16,27 +14,16 @@ export class SocketGuest implements Disposable {
 
   private constructor(relay: net.TcpNetConnectOpts, relayKey: PublicKey, keys: KeyPair) {
     this.keys = keys;
-    const note =
-      (name: string) =>
-      (_now: number, ...rest: unknown[]) => {
-        this.told.push([name, ...rest.map((x) => (x instanceof Uint8Array ? x.slice() : x))]);
-        for (const waiter of this.#waiters) waiter();
-      };
-    const hooks: RelayClientHooks = {
-      onOnline: note('online'),
-      onRoute: note('route'),
-      onRouteRefused: note('refused'),
-      onPeer: note('peer'),
-      onData: note('data'),
-      onOob: note('oob'),
-      onOnionResponse: note('onion'),
-    };
+    const hooks = tellInto(this.told, () => this.#heard());
     this.client = new RelayClient(systemEnv(), performance.now(), { dhtKeys: keys, relayKey }, hooks);
     this.socket = net.connect({ noDelay: true, ...relay });
     this.socket.on('error', () => {});
     this.socket.on('connect', () => this.do(() => this.client.connected(performance.now())));
     this.socket.on('data', (data) => this.do(() => this.client.receive(performance.now(), new Uint8Array(data))));
-    this.socket.on('close', () => note('end')(0));
+    this.socket.on('close', () => {
+      this.told.push(['end']);
+      this.#heard();
+    });
   }
 
   /** Logged in at the relay with this key (hexadecimal), on loopback if only its port is given. */
@@ -83,6 +70,10 @@ export class SocketGuest implements Disposable {
     to.do((client) => client.requestRoute(this.keys.publicKey));
     await to.heard('peer');
     return (await this.heard('peer'))[1] as number;
+  }
+
+  #heard(): void {
+    for (const waiter of this.#waiters) waiter();
   }
 
   [Symbol.dispose](): void {
