@@ -32,20 +32,27 @@ export function writeStatus(context: Context, name: string, status: FolderStatus
   context.out.line(`* STATUS ${astring(context.nameTo(name), context.utf8)} (${list})`);
 }
 
-/** RFC 9208 §4.1: all folders share the account's one root, the empty name. */
+/** RFC 9208 §4.1.2: all folders share the account's one root, the empty name; without a limit there is none. */
 export async function handleGetQuotaRoot(context: Context, mailbox: string): Promise<string> {
   const name = context.nameFrom(mailbox);
   if (!(await context.store.status(name))) throw no('There is no such folder', 'NONEXISTENT');
-  context.out.line(`* QUOTAROOT ${astring(context.nameTo(name), context.utf8)} ""`);
-  return handleGetQuota(context, '');
+  const quota = await limitedQuota(context);
+  context.out.line(`* QUOTAROOT ${astring(context.nameTo(name), context.utf8)}${quota ? ' ""' : ''}`);
+  if (quota) context.out.line(quota);
+  return 'Done';
 }
 
+/** RFC 9208 §4.1.1 */
 export async function handleGetQuota(context: Context, root: string): Promise<string> {
-  if (root !== '') throw no('There is no such quota root', 'NONEXISTENT');
+  const quota = root === '' ? await limitedQuota(context) : undefined;
+  if (!quota) throw no('There is no such quota root', 'NONEXISTENT');
+  context.out.line(quota);
+  return 'Done';
+}
+
+/** RFC 9208 §7: `QUOTA` lists one resource at least (Thunderbird takes an empty list for an error). */
+async function limitedQuota(context: Context): Promise<string | undefined> {
   const { usedBytes, limitBytes } = await context.store.quota();
   const kib = (octets: number): number => Math.ceil(octets / 1024); // RFC 9208 §5.1: units of 1024 octets
-  context.out.line(
-    limitBytes === undefined ? '* QUOTA "" ()' : `* QUOTA "" (STORAGE ${kib(usedBytes)} ${kib(limitBytes)})`,
-  );
-  return 'Done';
+  return limitBytes === undefined ? undefined : `* QUOTA "" (STORAGE ${kib(usedBytes)} ${kib(limitBytes)})`;
 }

@@ -144,5 +144,11 @@ test('STATUS and QUOTA', async () => {
     'S: d NO [NONEXISTENT] There is no such quota root',
   );
   box.store.limitBytes = undefined;
-  await client.run('C: e GETQUOTA ""', 'S: * QUOTA "" ()', 'S: e OK Done');
+  await client.run(
+    'C: e GETQUOTAROOT INBOX',
+    'S: * QUOTAROOT INBOX',
+    'S: e OK Done',
+    'C: f GETQUOTA ""',
+    'S: f NO [NONEXISTENT] There is no such quota root',
+  );
 });
