@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Scheduler } from '../base/clock.ts';
 import { errorCode, type FileSystem } from '../base/files.ts';
 import { errorField, type Logger } from '../base/log.ts';
+import { Slices } from '../base/slices.ts';
 import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
 import { INFO_SEPARATOR, parseName } from '../maildir/name.ts';
 import { FolderWatch } from './folder-watch.ts';
@@ -9,7 +10,7 @@ import type { FolderKey, IndexedMails, MailIndex } from './index/mail-index.ts';
 import { bitsOf, Keywords } from './keywords.ts';
 import { MailTable, UNKNOWN } from './mail-table.ts';
 import { Parsing } from './parsing.ts';
-import { Slices, Turns } from './turns.ts';
+import { Turns } from './turns.ts';
 import type { FlagBits, FolderChange, Unsubscribe } from './types.ts';
 import { type UidEntry, UidList } from './uid-list.ts';
 

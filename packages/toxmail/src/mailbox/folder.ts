@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { errorCode, unlinkIfThere } from '../base/files.ts';
+import { Slices } from '../base/slices.ts';
 import type { Maildir, MaildirWriter } from '../maildir/maildir.ts';
 import { INFO_SEPARATOR } from '../maildir/name.ts';
 import { copyFile } from './copy-file.ts';
@@ -7,7 +8,6 @@ import { FolderReader } from './folder-reader.ts';
 import { type FolderDeps, FolderState, type Found, foundOf, uniqueOf } from './folder-state.ts';
 import { lettersOf } from './keywords.ts';
 import { UNKNOWN } from './mail-table.ts';
-import { Slices } from './turns.ts';
 import {
   type Append,
   type AppendOptions,

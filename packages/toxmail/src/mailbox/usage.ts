@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { FileSystem } from '../base/files.ts';
+import { Slices } from '../base/slices.ts';
 import { parseName } from '../maildir/name.ts';
-import { Slices } from './turns.ts';
 
 /** What a folder's mails take on the disk, as of its times. */
 interface FolderUsage {

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import { FolderSync } from '../base/durable.ts';
 import type { FileSystem, OpenFile } from '../base/files.ts';
 import { errorCode, unlinkIfThere } from '../base/files.ts';
+import { Slices } from '../base/slices.ts';
 import { WireSize } from './line-ends.ts';
 import type { NameParts } from './name.ts';
 import { hostPart, INFO_SEPARATOR, parseName, uniqueName } from './name.ts';
@@ -99,9 +100,11 @@ export class Maildir {
   /** All mails, oldest first. One directory read per folder: 100,000 mails take well under a second. */
   async list(): Promise<MaildirMessage[]> {
     const found = new Map<string, MaildirMessage>();
+    const slices = new Slices();
     // new/ before cur/: a mail that another program moves meanwhile is seen twice rather than never.
     for (const folder of ['new', 'cur']) {
       for (const name of await this.#files.readdir(join(this.path, folder))) {
+        if (slices.over) await slices.pause();
         const parts = parseName(name);
         if (parts) found.set(parts.unique, message(folder, name, parts));
       }
