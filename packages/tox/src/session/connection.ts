@@ -31,6 +31,7 @@ import { PathModel } from './congestion.ts';
 import { ReceiveWindow, type StoreBudget } from './packet-window.ts';
 import { ReceiveNonce } from './receive-nonce.ts';
 import { type PacketSink, Transmitter } from './transmitter.ts';
+import { Ways } from './ways.ts';
 
 /**
  * cookie-requested: 18 repeats until a cookie comes. handshake-sent: 1a repeats until theirs comes.
@@ -84,17 +85,6 @@ const GAP_DELAY = 4;
 /** While gaps remain and nothing arrives they are reported again, at doubling intervals, ms. */
 const MIN_GAP_REPEAT = 40;
 const MAX_GAP_REPEAT = 250;
-/**
- * A direct path that is silent for so long gives way to a relay, if there is a route; every peer sends
- * something each second. c-toxcore waits 8 s (UDP_DIRECT_TIMEOUT); our switching early harms nothing.
- */
-const DIRECT_TIMEOUT = 2_500;
-/** Meanwhile the direct path is probed this often; as c-toxcore, half its time-out. */
-const PROBE_INTERVAL = 4_000;
-/** What comes over the direct path is answered there at once, but not more often than this. */
-const PROBE_SPACING = 500;
-/** What comes over it so soon after something that we sent there shows that it works both ways. */
-const PROOF = 2_000;
 /** The relay takes nothing now, or cannot be reached: when to try again, ms. */
 const RELAY_FULL_DELAY = 4;
 const NO_RELAY_DELAY = 250;
@@ -108,16 +98,9 @@ export class Connection implements PacketSink {
   readonly realKey: PublicKey;
   readonly dhtKey: PublicKey;
   state: ConnectionState = 'cookie-requested';
-  direct: Endpoint | undefined;
-  relay: RelayChannel | undefined;
-  /** Where data goes. Undefined while there is no way at all. */
-  path: 'direct' | 'relay' | undefined;
-  /** When something valid last came straight from the peer. */
-  directHeardAt: Mono | undefined;
+  readonly ways: Ways;
   /** When the cookie of the peer's handshake was issued; an older handshake is a replay. */
   cookieIssued: Mono = Number.NEGATIVE_INFINITY;
-  /** When something valid last came from the peer. */
-  heardAt: Mono | undefined;
   /** The earliest deadline. Infinity if there is none. */
   wakeAt: Mono = Number.POSITIVE_INFINITY;
 
@@ -146,15 +129,6 @@ export class Connection implements PacketSink {
   #unacknowledged = 0;
   readonly #firstNumber: number;
 
-  /** The direct path works both ways; until when, if nothing more comes. */
-  #directLive = false;
-  #directDeadAt = Number.POSITIVE_INFINITY;
-  #probeAt = Number.POSITIVE_INFINITY;
-  #probedAt: Mono = Number.NEGATIVE_INFINITY;
-  #relayHeardAt: Mono = Number.NEGATIVE_INFINITY;
-  #doubtAt = Number.POSITIVE_INFINITY;
-  #way: 'route' | 'oob' | 'none' = 'none';
-
   /** `firstNumber` is 0 on the wire; tests begin elsewhere to see it wrap. */
   constructor(owner: ConnectionOwner, realKey: PublicKey, dhtKey: PublicKey, firstNumber = 0) {
     this.#owner = owner;
@@ -166,6 +140,13 @@ export class Connection implements PacketSink {
     this.#echo = owner.env.random(ECHO_SIZE);
     this.#firstNumber = firstNumber;
     this.#received = new ReceiveWindow(owner.budget, firstNumber);
+    this.ways = new Ways({
+      relayWay: (channel) => owner.relayWay(channel),
+      relayDoubted: (channel) => owner.relayDoubted(channel),
+      isOpen: () => this.state === 'established',
+      changed: (now, before) => this.#rerouted(now, before),
+      probe: (to) => this.#sendDataOver(to, this.#transmitter!.nextNumber, Uint8Array.of(PACKET_REQUEST)),
+    });
   }
 
   /** Begins as the initiator. Without a way to the peer it waits for one. */
@@ -179,43 +160,20 @@ export class Connection implements PacketSink {
     this.#repeat(now, encodeCookieRequest(shared, randomNonce(env), dhtKeys.publicKey, realKeys.publicKey, this.#echo));
   }
 
-  /** The peer's address was found, or it moved. What waits for it is sent at once. */
-  setDirect(now: Mono, endpoint: Endpoint): void {
-    if (this.direct === endpoint) return;
-    this.direct = endpoint;
-    this.directHeardAt = undefined;
-    this.#directLive = false;
-    this.#directDeadAt = Number.POSITIVE_INFINITY;
+  /** The peer's address was found, or it moved. What waits for it is sent at once. Undefined: somebody else is there. */
+  setDirect(now: Mono, endpoint: Endpoint | undefined): void {
+    if (this.ways.direct === endpoint) return;
     this.#tries = 0;
-    this.#choosePath(now);
+    this.ways.setDirect(now, endpoint);
     if (this.state !== 'established') this.#sendRepeated(now);
-    else if (this.path === 'direct') this.transmitRequest(now);
-    else this.#probeDirect(now);
+    else if (this.ways.path === 'direct') this.transmitRequest(now);
     this.#schedule();
   }
 
-  /** Somebody else is there. */
-  loseDirect(now: Mono): void {
-    this.direct = undefined;
-    this.directHeardAt = undefined;
-    this.#directLive = false;
-    this.#directDeadAt = Number.POSITIVE_INFINITY;
-    this.#choosePath(now);
-  }
-
+  /** The way through relays may be another one: a better one is used at once. Undefined: it leads to somebody else. */
   setRelay(now: Mono, channel: RelayChannel | undefined): void {
-    this.relay = channel;
-    this.relayChanged(now);
-  }
-
-  /** The way through relays may be another one: better ones are used at once. */
-  relayChanged(now: Mono): void {
     if (this.#ended()) return;
-    const way = this.relay ? this.#owner.relayWay(this.relay) : 'none';
-    const better = way === 'route' ? this.#way !== 'route' : way === 'oob' && this.#way === 'none';
-    this.#way = way;
-    this.#choosePath(now);
-    if (better && this.state !== 'established') {
+    if (this.ways.setRelay(now, channel) && this.state !== 'established') {
       this.#tries = 0;
       this.#sendRepeated(now);
     }
@@ -227,7 +185,7 @@ export class Connection implements PacketSink {
     const shared = this.#owner.dhtShared(this.dhtKey);
     const cookie = shared && openCookieResponse(shared, this.#echo, data);
     if (!cookie) return;
-    this.#heard(now, from);
+    this.ways.heard(now, from);
     if (this.#tries === 1 && this.#firstSentAt !== undefined) this.#roundTrip = now - this.#firstSentAt;
     this.state = 'handshake-sent';
     this.#sendHandshake(now, cookie);
@@ -235,7 +193,7 @@ export class Connection implements PacketSink {
 
   /** A valid handshake of the peer, whose cookie was issued at `issued`; not for established ones. */
   acceptHandshake(now: Mono, from: Channel, content: HandshakeContent, issued: Mono): void {
-    this.#heard(now, from);
+    this.ways.heard(now, from);
     if (this.#peer && sameHandshake(this.#peer, content)) return; // a repeat
     const shared = sharedKey(content.sessionKey, this.#sessionKeys.secretKey);
     if (!shared) return;
@@ -277,7 +235,7 @@ export class Connection implements PacketSink {
     const data = opener.open(this.#shared, nonces.candidate(low16), packet);
     if (!data) return false;
     nonces.accept(low16);
-    this.#heard(now, from);
+    this.ways.heard(now, from);
     this.#handlePlain(now, transmitter, opener.bufferStart, opener.number, data);
     return true;
   }
@@ -330,13 +288,8 @@ export class Connection implements PacketSink {
       }
       this.#sendRepeated(now);
     }
-    if (now >= this.#directDeadAt) this.#loseTouch(now);
-    if (now >= this.#doubtAt) {
-      this.#doubtAt = Number.POSITIVE_INFINITY;
-      if (this.relay) this.#owner.relayDoubted(this.relay);
-    }
+    if (now >= this.ways.wakeAt) this.ways.wake(now);
     if (now >= this.#requestAt) this.transmitRequest(now);
-    if (now >= this.#probeAt) this.#probeDirect(now);
     const transmitter = this.#transmitter;
     if (transmitter) {
       transmitter.wake(now);
@@ -350,8 +303,8 @@ export class Connection implements PacketSink {
   }
 
   holdUp(): number {
-    if (this.path !== 'relay' || this.#owner.relayReady(this.relay!)) return 0;
-    return this.#way === 'route' ? RELAY_FULL_DELAY : NO_RELAY_DELAY;
+    if (this.ways.path !== 'relay' || this.#owner.relayReady(this.ways.relay!)) return 0;
+    return this.ways.relayWay === 'route' ? RELAY_FULL_DELAY : NO_RELAY_DELAY;
   }
 
   /** Acknowledges, names what is missing, tells how far we have sent, keeps the path open. */
@@ -380,7 +333,7 @@ export class Connection implements PacketSink {
       this.state = 'established';
       this.#repeated = undefined;
       this.#repeatAt = Number.POSITIVE_INFINITY;
-      if (this.path === 'relay' && this.direct !== undefined) this.#probeAt = now;
+      this.ways.opened(now);
       this.#owner.established(now, this);
       if (this.#ended()) return;
     }
@@ -453,16 +406,17 @@ export class Connection implements PacketSink {
   /** Both ways: which of them works is not known yet. Without any it waits for one. */
   #sendRepeated(now: Mono): void {
     if (this.#repeated === undefined) return;
-    const direct = this.direct !== undefined && this.#owner.send(this.direct, this.#repeated.slice());
-    const relayed = this.relay !== undefined && this.#owner.send(this.relay, this.#repeated.slice());
-    this.#repeatAt = direct || this.#way !== 'none' ? now + REPEAT_INTERVAL : Number.POSITIVE_INFINITY;
+    const { ways } = this;
+    const direct = ways.direct !== undefined && this.#owner.send(ways.direct, this.#repeated.slice());
+    const relayed = ways.relay !== undefined && this.#owner.send(ways.relay, this.#repeated.slice());
+    this.#repeatAt = direct || ways.relayWay !== 'none' ? now + REPEAT_INTERVAL : Number.POSITIVE_INFINITY;
     if (!direct && !relayed) return;
     if (this.#tries === 0) this.#firstSentAt = now;
     this.#tries++;
   }
 
   #sendData(number: number, data: Uint8Array): void {
-    const channel = this.path === 'direct' ? this.direct : this.relay;
+    const { channel } = this.ways;
     if (channel === undefined) return;
     this.#sendDataOver(channel, number, data);
     if (this.#unacknowledged === 0 || this.#received.gap) return;
@@ -477,61 +431,17 @@ export class Connection implements PacketSink {
     this.#owner.send(channel, packet);
   }
 
-  /** Something valid came. */
-  #heard(now: Mono, from: Channel): void {
-    this.heardAt = now;
-    if (from !== this.direct) {
-      this.#relayHeardAt = now;
-      this.#doubtAt = now + DIRECT_TIMEOUT;
-      if (this.path === 'direct' && !this.#directLive) this.#choosePath(now);
-      return;
-    }
-    this.directHeardAt = now;
-    this.#directDeadAt = now + DIRECT_TIMEOUT;
-    if (this.#directLive) return;
-    // That the peer reaches us does not show that we reach it, but its answer does.
-    if (this.state !== 'established' || this.path === 'direct' || now - this.#probedAt < PROOF) {
-      this.#directLive = true;
-      this.#choosePath(now);
-    } else if (now - this.#probedAt >= PROBE_SPACING) {
-      this.#probeDirect(now);
-    }
-  }
-
-  #loseTouch(now: Mono): void {
-    this.#directLive = false;
-    this.#directDeadAt = Number.POSITIVE_INFINITY;
-    this.#choosePath(now);
-  }
-
-  #choosePath(now: Mono): void {
-    const before = this.path;
-    const relayed = this.#way === 'route' || (this.#way === 'oob' && now - this.#relayHeardAt < DIRECT_TIMEOUT);
-    const direct = this.direct !== undefined && (this.#directLive || !relayed);
-    this.path = direct ? 'direct' : this.relay !== undefined ? 'relay' : undefined;
-    if (this.path === before || this.state !== 'established') return;
-    this.#probeAt = this.path === 'relay' && this.direct !== undefined ? now : Number.POSITIVE_INFINITY;
+  #rerouted(now: Mono, before: 'direct' | 'relay' | undefined): void {
     this.#transmitter!.pathChanged(now, new PathModel(now, undefined), before === 'relay');
     this.#owner.rerouted(now, this);
     if (!this.#ended()) this.transmitRequest(now);
-  }
-
-  /** A small packet straight to the peer, to see whether it gets through. */
-  #probeDirect(now: Mono): void {
-    this.#probeAt = Number.POSITIVE_INFINITY;
-    if (this.direct === undefined || this.state !== 'established' || this.path === 'direct') return;
-    this.#probedAt = now;
-    this.#probeAt = now + PROBE_INTERVAL;
-    this.#sendDataOver(this.direct, this.#transmitter!.nextNumber, Uint8Array.of(PACKET_REQUEST));
   }
 
   #schedule(): void {
     this.wakeAt = Math.min(
       this.#repeatAt,
       this.#requestAt,
-      this.#directDeadAt,
-      this.#doubtAt,
-      this.#probeAt,
+      this.ways.wakeAt,
       this.#transmitter?.nextWake() ?? Number.POSITIVE_INFINITY,
     );
   }

@@ -192,7 +192,8 @@ export class NetCrypto {
 
   /** The way through relays to the node with this DHT key may be another one. */
   relaysChanged(now: Mono, dhtKey: PublicKey): void {
-    this.#byChannel.get(relayChannelTo(dhtKey))?.relayChanged(now);
+    const channel = relayChannelTo(dhtKey);
+    this.#byChannel.get(channel)?.setRelay(now, channel);
   }
 
   /** Ends session or attempt; an open session is killed at the peer too. */
@@ -238,17 +239,17 @@ export class NetCrypto {
 
   /** The direct address of the session or attempt, if one is known. */
   endpoint(realKey: PublicKey): Endpoint | undefined {
-    return this.#byKey.get(keyId(realKey))?.direct;
+    return this.#byKey.get(keyId(realKey))?.ways.direct;
   }
 
   /** Where the session's packets go. Undefined while there is no way at all. */
   path(realKey: PublicKey): 'direct' | 'relay' | undefined {
-    return this.#byKey.get(keyId(realKey))?.path;
+    return this.#byKey.get(keyId(realKey))?.ways.path;
   }
 
   /** When something valid last came over the session. */
   heardAt(realKey: PublicKey): Mono | undefined {
-    return this.#byKey.get(keyId(realKey))?.heardAt;
+    return this.#byKey.get(keyId(realKey))?.ways.heardAt;
   }
 
   wake(now: Mono): void {
@@ -321,7 +322,7 @@ export class NetCrypto {
   /** A new session whose handshake came from a channel in use: the first data packet proves that it is there. */
   #successor(from: Channel, data: Uint8Array): Connection | undefined {
     for (const connection of this.#byKey.values()) {
-      const here = connection.direct === from || connection.relay === from;
+      const here = connection.ways.direct === from || connection.ways.relay === from;
       if (here && connection.state === 'not-confirmed' && connection.opens(data)) return connection;
     }
     return undefined;
@@ -370,9 +371,9 @@ export class NetCrypto {
     const user = this.#byChannel.get(endpoint);
     if (user && user !== connection) {
       if (user.state === 'established' && !proven) return;
-      user.loseDirect(now);
+      user.setDirect(now, undefined);
     }
-    this.#leave(connection, connection.direct);
+    this.#leave(connection, connection.ways.direct);
     this.#byChannel.set(endpoint, connection);
     connection.setDirect(now, endpoint);
   }
@@ -388,7 +389,7 @@ export class NetCrypto {
       this.#setDirect(now, connection, channel, false);
       return;
     }
-    this.#leave(connection, connection.direct);
+    this.#leave(connection, connection.ways.direct);
     connection.setDirect(now, channel);
   }
 
@@ -404,8 +405,8 @@ export class NetCrypto {
   #forget(connection: Connection): void {
     const id = keyId(connection.realKey);
     if (this.#byKey.get(id) === connection) this.#byKey.delete(id);
-    this.#leave(connection, connection.direct);
-    this.#leave(connection, connection.relay);
+    this.#leave(connection, connection.ways.direct);
+    this.#leave(connection, connection.ways.relay);
   }
 
   #makeOwner(): ConnectionOwner {
@@ -445,7 +446,7 @@ export class NetCrypto {
 
 /** Time since something valid came straight from the peer, ms. */
 function silence(now: Mono, connection: Connection): Mono {
-  return now - (connection.directHeardAt ?? Number.NEGATIVE_INFINITY);
+  return now - (connection.ways.directHeardAt ?? Number.NEGATIVE_INFINITY);
 }
 
 function checkedId(data: Uint8Array, first: number, last: number): number {
