@@ -55,18 +55,28 @@ export async function matrix(pairs: readonly Pair[], options: MatrixOptions): Pr
   return rows;
 }
 
+/** Two c-toxcore in the same places. */
+export function baseline(rows: readonly Row[], [a, b]: Pair): Row | undefined {
+  return find(rows, ['c-toxcore', a.place], ['c-toxcore', b.place]);
+}
+
 /**
  * Where a pair with one or two of ours is not connected though two c-toxcore are, or not directly though they are, or
- * later. One line each.
+ * later.
  */
-export function shortcomings(rows: readonly Row[]): string[] {
-  return rows.flatMap(({ pair, meeting }) => {
-    if (pair.every(({ program }) => program === 'c-toxcore')) return [];
-    const [a, b] = pair;
-    const theirs = find(rows, ['c-toxcore', a.place], ['c-toxcore', b.place])?.meeting;
-    const name = `${describe(pair)}: ${outcome(meeting)}, two c-toxcore ${theirs ? outcome(theirs) : 'not tried'}`;
-    return theirs && isWorse(meeting, theirs) ? [name] : [];
+export function shortcomings(rows: readonly Row[]): Row[] {
+  return rows.filter(({ pair, meeting }) => {
+    const theirs = baseline(rows, pair)?.meeting;
+    return theirs && pair.some(({ program }) => program === 'toxmail') && isWorse(meeting, theirs);
   });
+}
+
+/** One line for each shortcoming. */
+export function complaints(rows: readonly Row[]): string[] {
+  return shortcomings(rows).map(
+    ({ pair, meeting }) =>
+      `${describe(pair)}: ${outcome(meeting)}, two c-toxcore ${outcome(baseline(rows, pair)!.meeting)}`,
+  );
 }
 
 /** Seconds that a start under load may take longer. */
