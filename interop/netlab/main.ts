@@ -5,7 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { disposeOracle, oracleMissing } from '../oracle/oracle.ts';
 import { netlabMissing } from './lab.ts';
-import { allPairs, describe, matrix, outcome, shortcomings } from './matrix.ts';
+import { allPairs, baseline, complaints, describe, matrix, outcome, type Row, shortcomings } from './matrix.ts';
 import { PLACES, type Place } from './meeting.ts';
 import { tables } from './report.ts';
 
@@ -13,7 +13,7 @@ const PAGE = new URL('../../docs/reachability.md', import.meta.url);
 const BEGIN = '<!-- tables: npm run netlab -->';
 const END = '<!-- end of tables -->';
 /** As many meetings as two cores carry without being what slows them down. */
-const PARALLEL = 12;
+const PARALLEL = 8;
 /** c-toxcore's fifth round of punching is over, and its searches of unknown ports have begun. */
 const LIMIT_MS = 60_000;
 
@@ -29,12 +29,15 @@ if (unknown) {
   process.exit(2);
 }
 const pairs = allPairs(wanted.length > 0 ? (wanted as Place[]) : PLACES);
-const rows = await matrix(pairs, {
-  parallel: PARALLEL,
-  limitMs: LIMIT_MS,
-  onRow: ({ pair, meeting }) => console.log(`${describe(pair)}: ${outcome(meeting)}`),
-});
-const worse = shortcomings(rows);
+const onRow = ({ pair, meeting }: Row) => console.log(`${describe(pair)}: ${outcome(meeting)}`);
+let rows = await matrix(pairs, { parallel: PARALLEL, limitMs: LIMIT_MS, onRow });
+const doubtful = shortcomings(rows).flatMap((row) => [row, baseline(rows, row.pair)!]);
+if (doubtful.length > 0) {
+  console.log('\nOnce more, as a busy machine may be the reason:');
+  const again = await matrix([...new Set(doubtful.map(({ pair }) => pair))], { parallel: 2, limitMs: LIMIT_MS, onRow });
+  rows = rows.map((row) => again.find(({ pair }) => pair === row.pair) ?? row);
+}
+const worse = complaints(rows);
 if (wanted.length === 0) await publish(tables(rows));
 else console.log(`\n${tables(rows)}`);
 console.log(worse.length > 0 ? `\nc-toxcore does better:\n${worse.join('\n')}` : '\nc-toxcore is nowhere better.');
