@@ -29,6 +29,9 @@ import {
   type Wanted,
 } from './types.ts';
 
+/** Removing waits for the disk's journal: so many wait together. */
+const UNLINK_AT_ONCE = 64;
+
 /** A folder of a Maildir++. */
 export class MailFolder implements Folder {
   readonly name: string;
@@ -172,10 +175,11 @@ export class MailFolder implements Folder {
       const indexes = this.#indexes(uids);
       await this.#room(indexes.reduce((sum, i) => sum + this.state.table.sizes[i]!, 0));
       const sent: Sent[] = [];
+      const known = new Map<FlagBits, FlagBits>();
       let gone: number[] = [];
       try {
         gone = await this.#eachFile(indexes, async (i, path) => {
-          const found = await to.#foundFrom(this, i);
+          const found = await to.#foundFrom(this, i, known);
           await copyFile(files, this.#path(path), to.#path(found.path), to.state.maildir);
           sent.push({ uid: this.uids[i]!, found });
         });
@@ -199,12 +203,13 @@ export class MailFolder implements Folder {
     const to = target as MailFolder;
     const { files, log } = this.state.deps;
     const sent: Sent[] = [];
+    const known = new Map<FlagBits, FlagBits>();
     let failure: unknown;
     await this.state.turn(async () => {
       const moved: number[] = [];
       try {
         const gone = await this.#eachFile(this.#indexes(uids), async (i, path) => {
-          const found = await to.#foundFrom(this, i);
+          const found = await to.#foundFrom(this, i, known);
           this.state.own(path);
           await files.rename(this.#path(path), to.#path(found.path));
           sent.push({ uid: this.uids[i]!, found });
@@ -344,12 +349,16 @@ export class MailFolder implements Folder {
     const gone: number[] = [];
     let fromNew = false;
     try {
-      const before = await this.#eachFile(indexes, async (i, path) => {
-        state.own(path);
-        await state.deps.files.unlink(this.#path(path));
-        fromNew ||= path.startsWith('new/');
-        gone.push(i);
-      });
+      const before = await this.#eachFile(
+        indexes,
+        async (i, path) => {
+          state.own(path);
+          await state.deps.files.unlink(this.#path(path));
+          fromNew ||= path.startsWith('new/');
+          gone.push(i);
+        },
+        UNLINK_AT_ONCE,
+      );
       gone.push(...before);
       return state.vanish(ascending(gone), by);
     } catch (error) {
@@ -364,7 +373,11 @@ export class MailFolder implements Folder {
    * Does something with the mails' files. Another program may have renamed one meanwhile; positions of those that have
    * gone are returned.
    */
-  async #eachFile(indexes: readonly number[], work: (i: number, path: string) => Promise<void>): Promise<number[]> {
+  async #eachFile(
+    indexes: readonly number[],
+    work: (i: number, path: string) => Promise<void>,
+    atOnce = 1,
+  ): Promise<number[]> {
     const { table } = this.state;
     const slices = new Slices();
     const attempt = async (i: number): Promise<boolean> => {
@@ -377,9 +390,14 @@ export class MailFolder implements Folder {
       }
     };
     const lost: number[] = [];
-    for (const i of indexes) {
+    for (let at = 0; at < indexes.length; at += atOnce) {
       if (slices.over) await slices.pause();
-      if (!(await attempt(i))) lost.push(i);
+      const some = indexes.slice(at, at + atOnce);
+      const done = await Promise.allSettled(some.map(attempt));
+      for (const [n, each] of done.entries()) {
+        if (each.status === 'rejected') throw each.reason;
+        if (!each.value) lost.push(some[n]!);
+      }
     }
     if (lost.length === 0) return lost;
     const now = await this.state.locate(new Set(lost.map((i) => uniqueOf(table.paths[i]!))));
@@ -392,10 +410,12 @@ export class MailFolder implements Folder {
     return gone;
   }
 
-  /** The name here of a mail of another folder, with the same flags. */
-  async #foundFrom(source: MailFolder, i: number): Promise<Found> {
+  /** The name here of a mail of another folder, with the same flags. `known`: bits there to bits here, of this operation. */
+  async #foundFrom(source: MailFolder, i: number, known: Map<FlagBits, FlagBits>): Promise<Found> {
     const { table } = source.state;
-    const bits = await this.#bits(source.flagNames(source.flagsAt(i)), true);
+    const theirs = source.flagsAt(i);
+    const bits = known.get(theirs) ?? (await this.#bits(source.flagNames(theirs), true));
+    known.set(theirs, bits);
     const attributes = /(?:,[SW]=\d+)*$/.exec(source.uniqueAt(i))?.[0] ?? '';
     const name = `${this.state.maildir.uniqueName()}${attributes}${INFO_SEPARATOR}2,${lettersOf(bits)}`;
     const found = foundOf(`cur/${name}`)!;
