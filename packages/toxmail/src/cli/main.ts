@@ -46,7 +46,7 @@ async function execute(dataDir: string, parsed: ParsedArguments): Promise<number
     // Loaded only here: the commands below need neither the mail servers nor Tox, and start faster without.
     const { runDaemon, runBootstrap } = await import('../daemon/lifecycle.ts');
     checkFlags(parsed);
-    const config = configFrom(command.name === 'run' ? readConfigFile(dataDir) : {}, parsed.flags);
+    const config = configFrom(readConfigFile(dataDir), parsed.flags);
     return command.name === 'run' ? runDaemon(dataDir, config) : runBootstrap(dataDir, config);
   }
   const result =

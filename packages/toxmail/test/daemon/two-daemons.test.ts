@@ -173,8 +173,10 @@ test('a bootstrap node keeps its key, is a relay, tells figures, and answers sta
   assert.equal((await fetch(`http://127.0.0.1:${bootstrap.metricsPort}/`)).status, 404);
   await stop(first.child, 'SIGTERM');
   await guest.heard('end');
+  writeFileSync(join(data, 'config.toml'), 'tcp-relay-port = [0, 0, 0]\n');
   const again = await launch(t, ...options);
   assert.equal(again.line.slice(-64), first.line.slice(-64));
+  assert.equal((await json(data, 'status')).bootstrap.relay.ports.length, 3);
 });
 
 test('a daemon is a relay at the port that it was given, under the key of its first account', async (t) => {
