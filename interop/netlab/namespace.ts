@@ -88,7 +88,7 @@ async function removeLeftBehind(): Promise<void> {
   const { stdout } = await run('ip', ['netns', 'list']);
   for (const name of stdout.split('\n').map((line) => line.split(' ')[0]!)) {
     const pid = new RegExp(`^${NAME_PREFIX}-(\\d+)-\\d+$`).exec(name)?.[1];
-    if (pid && !isAlive(Number(pid))) await remove(name);
+    if (pid && !isAlive(Number(pid))) await remove(name).catch(() => {}); // another run may be at it, too
   }
 }
 
