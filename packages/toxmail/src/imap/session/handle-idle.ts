@@ -14,7 +14,7 @@ export async function handleIdle(context: Context, input: Input): Promise<string
   const tell = async (): Promise<void> => {
     // A client that reads slowly is told later, of all at once: nothing is queued for it.
     do {
-      await writeUpdates(context, true);
+      await writeUpdates(context, true, true);
       await context.flush();
     } while (view?.stale && !view.gone);
   };
@@ -30,6 +30,10 @@ export async function handleIdle(context: Context, input: Input): Promise<string
       });
   };
   context.out.line('+ idling');
+  if (view?.toldInPassing) {
+    view.toldInPassing = false;
+    context.out.line(`* ${view.count} EXISTS`); // once more: Thunderbird 153 overlooks it in answers to FETCH and STORE
+  }
   await context.flush();
   if (view) view.onChange = wake;
   try {

@@ -27,6 +27,8 @@ export class MailboxView {
   keywords: readonly string[];
   /** The folder was deleted or has new UIDs: the session must leave it. */
   gone = false;
+  /** New mails were told in the answer to a command that had not asked for news: IDLE repeats it. */
+  toldInPassing = false;
   /** Called when the client has something to be told; for IDLE. */
   onChange: () => void = () => {};
   #expunged = false;

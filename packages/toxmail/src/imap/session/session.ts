@@ -199,7 +199,7 @@ export class ImapSession implements ClientSession {
     } finally {
       this.#atRest = false;
     }
-    await writeUpdates(context, expunges);
+    await writeUpdates(context, expunges, verb === 'NOOP' || verb === 'CHECK' || verb === 'IDLE');
     if (answer) context.out.line(answer);
     await context.flush();
     if (!context.login && this.#failures >= FAILURES_PER_CONNECTION) return this.#bye('Too many failed log-ins');

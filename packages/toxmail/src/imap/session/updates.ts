@@ -6,13 +6,17 @@ import type { Context } from './context.ts';
 /**
  * Tells the client what others did to the selected folder: before each tagged answer, and during IDLE. Mails that have
  * gone are told where `mayExpunge` (RFC 9051 §7.5.1: not while FETCH, STORE or SEARCH run with message numbers).
+ * `asked`: the client waits for news (NOOP, CHECK, IDLE), rather than for the answer to something else.
  */
-export async function writeUpdates(context: Context, mayExpunge: boolean): Promise<void> {
+export async function writeUpdates(context: Context, mayExpunge: boolean, asked: boolean): Promise<void> {
   const { view, out } = context;
   if (!view?.stale || view.gone) return;
   const moved = view.moveOn(mayExpunge);
   if (moved && moved.gone.length > 0) await writeGone(context, moved.gone, moved.before);
-  if (moved && moved.added > 0) out.line(`* ${view.count} EXISTS`);
+  if (moved && moved.added > 0) {
+    out.line(`* ${view.count} EXISTS`);
+    view.toldInPassing ||= !asked;
+  }
   writeKeywords(context);
   for (const uid of view.takeChanged()) {
     const number = view.numberOf(uid);

@@ -307,6 +307,17 @@ test('IDLE tells of arrivals, flags and removals at once, until DONE', async () 
   await client.run('C: c IDLE', 'S: + idling', 'C: NOOP', 'S: c BAD DONE expected');
 });
 
+test('IDLE repeats that new mails are there if that was told in passing: Thunderbird overlooks it there', async () => {
+  const all = box(1);
+  const client = await all.select();
+  all.store.inbox.deliver(MAIL);
+  await client.run('C: a UID STORE 1 +FLAGS.SILENT (\\Flagged)', 'S: * 2 EXISTS', 'S: a OK Done');
+  await client.run('C: b IDLE', 'S: + idling', 'S: * 2 EXISTS', 'C: DONE', 'S: b OK Done');
+  all.store.inbox.deliver(MAIL);
+  await client.run('C: c NOOP', 'S: * 3 EXISTS', 'S: c OK Done');
+  await client.run('C: d IDLE', 'S: + idling', 'C: DONE', 'S: d OK Done');
+});
+
 test('a slow reader in IDLE costs nothing: it is told of all at once when it reads again', async () => {
   const all = box(1);
   const client = await all.select();
