@@ -5,7 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { disposeOracle, oracleMissing } from '../oracle/oracle.ts';
 import { netlabMissing } from './lab.ts';
-import { allPairs, baseline, complaints, describe, matrix, outcome, type Row, shortcomings } from './matrix.ts';
+import { allPairs, complaints, describe, matrix, outcome, type Row } from './matrix.ts';
 import { PLACES, type Place } from './meeting.ts';
 import { tables } from './report.ts';
 
@@ -30,13 +30,7 @@ if (unknown) {
 }
 const pairs = allPairs(wanted.length > 0 ? (wanted as Place[]) : PLACES);
 const onRow = ({ pair, meeting }: Row) => console.log(`${describe(pair)}: ${outcome(meeting)}`);
-let rows = await matrix(pairs, { parallel: PARALLEL, limitMs: LIMIT_MS, onRow });
-const doubtful = shortcomings(rows).flatMap((row) => [row, baseline(rows, row.pair)!]);
-if (doubtful.length > 0) {
-  console.log('\nOnce more, as a busy machine may be the reason:');
-  const again = await matrix([...new Set(doubtful.map(({ pair }) => pair))], { parallel: 2, limitMs: LIMIT_MS, onRow });
-  rows = rows.map((row) => again.find(({ pair }) => pair === row.pair) ?? row);
-}
+const rows = await matrix(pairs, { parallel: PARALLEL, limitMs: LIMIT_MS, onRow });
 const worse = complaints(rows);
 if (wanted.length === 0) await publish(tables(rows));
 else console.log(`\n${tables(rows)}`);
