@@ -171,3 +171,15 @@ test('a relay that dies in mid-transfer is replaced by another one, without a br
   check();
   assert.ok(!net.broke(a, b) && !net.broke(b, a));
 });
+
+test('a node that starts again from its profile is back with its friend through the relay that both used', (t) => {
+  const { net, a, b } = stage(5);
+  net.world.runFor(2_000);
+  const save = a.tox.save(net.world.now);
+  net.kill(a);
+  net.world.runFor(100);
+  const again = net.add('a again', { udp: false, save });
+  const start = net.world.now;
+  net.world.runUntil(() => net.connection(again, b) === 'tcp', 2_000, 'back');
+  t.diagnostic(`back after ${net.world.now - start} ms`);
+});
