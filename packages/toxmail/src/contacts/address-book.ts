@@ -18,7 +18,10 @@ export class AddressBookOf {
   readonly #contacts: Contacts;
   readonly #ownAddress: string | undefined;
 
-  /** `ownAddress`: what the account is shown as to itself; its address at the mail server that delivers to it. */
+  /**
+   * `ownAddress`: what the account is shown as to itself: its address at the mail server that delivers to it. Without,
+   * as its programs write it: so they know it as their own, and leave it out of replies to all.
+   */
   constructor(account: string, accounts: Accounts, contacts: Contacts, ownAddress?: string) {
     this.#ownAddress = ownAddress;
     this.#account = account;
@@ -29,8 +32,10 @@ export class AddressBookOf {
   contact(publicKey: string): KnownPerson | undefined {
     const contact = this.#contacts.byPublicKey(this.#account, publicKey);
     if (contact) return ofContact(contact);
-    const known = ofAccount(this.#accounts.byPublicKey(publicKey));
-    return known?.name === this.#account && this.#ownAddress ? { ...known, address: this.#ownAddress } : known;
+    const account = this.#accounts.byPublicKey(publicKey);
+    const known = ofAccount(account);
+    if (known?.name !== this.#account) return known;
+    return { ...known, address: this.#ownAddress ?? `${known.name}@${account?.domain ?? 'tox'}` };
   }
 
   /** Any form of address, as it stands in a header. A name is never looked up: what travels are keys. */

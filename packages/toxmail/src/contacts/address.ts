@@ -63,6 +63,15 @@ export function keyAddress(publicKey: string, tag?: string): string {
   return `${withTag(publicKey.toLowerCase(), tag)}@tox`;
 }
 
+/** Two ways to write the same address; some programs want a dot. */
+export type MailDomain = 'tox' | 'tox.alt';
+
+/** As it is written in an address; undefined if that belongs to somebody else's domain. */
+export function mailDomain(address: string): MailDomain | undefined {
+  const domain = address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+  return domain === 'tox' || domain === 'tox.alt' ? domain : undefined;
+}
+
 /** All forms of an account's or contact's own address, canonical first. */
 export function addressForms(toxId: string, name?: string): string[] {
   const forms = [canonicalAddress(toxId), keyAddress(toxId.slice(0, 64)), `${toxId.toLowerCase()}@tox`];
@@ -90,7 +99,7 @@ function parse(text: string): ParsedAddress | AddressFailure {
   if (at < 1 || text.length > ADDRESS_MAX || /[\x00-\x20\x7f<>]/.test(text)) return 'syntax';
   const domain = text.slice(at + 1).toLowerCase();
   if (domain === '') return 'syntax';
-  if (domain !== 'tox' && domain !== 'tox.alt') {
+  if (!mailDomain(text)) {
     return { target: { kind: 'foreign', address: text.toLowerCase() }, tag: undefined };
   }
   const local = unquote(text.slice(0, at));

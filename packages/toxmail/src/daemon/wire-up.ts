@@ -1,7 +1,7 @@
 import { isLoopback, isWildcard } from '../base/addresses.ts';
 import type { Scheduler } from '../base/clock.ts';
 import { errorCode, realFiles } from '../base/files.ts';
-import { type Logger, silentLogger } from '../base/log.ts';
+import { errorField, type Logger, silentLogger } from '../base/log.ts';
 import { verifyPassword } from '../base/password.ts';
 import { UserError } from '../base/user-error.ts';
 import { canonicalAddress } from '../contacts/address.ts';
@@ -169,7 +169,9 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
         const account = folder.accounts.find(user);
         const right = await verifyPassword(password, account?.passwordHash);
         const found = account && services.get(account.name);
-        return right && found ? { account: account.name, maildir: found.maildir, store: found.mailbox } : undefined;
+        if (!right || !found) return undefined;
+        if (!account.domain) noteAddress(folder, account.name, user, log);
+        return { account: account.name, maildir: found.maildir, store: found.mailbox };
       },
       throttled: (remote: string, user: string) => throttle.waitMs(remote, user) > 0,
       onLogin: (remote: string, ok: boolean, user: string) =>
@@ -247,6 +249,15 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
 export function idleQueue(folder: DataFolder, scheduler: Scheduler): Queue {
   const nowhere: DeliveryTarget = { deliver: async () => ({ kind: 'offline' }) };
   return makeQueue(folder, scheduler, silentLogger, { tox: nowhere, local: nowhere });
+}
+
+/** A hint until the account sends something; nobody is kept out because it cannot be written down. */
+function noteAddress(folder: DataFolder, account: string, user: string, log: Logger): void {
+  try {
+    folder.accounts.noteAddress(account, user);
+  } catch (error) {
+    log.warn('account.address-not-noted', { account, error: errorField(error) });
+  }
 }
 
 type Targets = Record<'tox' | 'local', DeliveryTarget>;

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { UserError } from '../base/user-error.ts';
-import { keyOfToxId, parseAddress } from '../contacts/address.ts';
+import { keyOfToxId, type MailDomain, mailDomain, parseAddress } from '../contacts/address.ts';
 import type { Database } from './database.ts';
 
 export interface Account {
@@ -14,6 +14,8 @@ export interface Account {
   readonly saveSent: boolean;
   /** Bytes that its mail may take; undefined: no limit. */
   readonly quota: number | undefined;
+  /** Under which its programs know it, as far as they told. */
+  readonly domain: MailDomain | undefined;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
 }
@@ -88,6 +90,13 @@ export class Accounts {
     this.#change('UPDATE accounts SET quota = ? WHERE name = ?', bytes ?? null, name);
   }
 
+  /** `address`: as a program of the account wrote it. If that is the account by name, the domain is remembered. */
+  noteAddress(name: string, address: string): void {
+    const [target, domain] = [parseAddress(address)?.target, mailDomain(address)];
+    if (target?.kind !== 'name' || target.name.toLowerCase() !== name || !domain) return;
+    this.#db.prepare('UPDATE accounts SET domain = ?1 WHERE name = ?2 AND domain IS NOT ?1').run(domain, name);
+  }
+
   /** Records the Tox ID (76 hex) of the account's node, at first start and when its nospam changes. */
   setToxId(name: string, toxId: string): void {
     if (!keyOfToxId(toxId)) throw new Error('not a Tox ID');
@@ -150,6 +159,7 @@ function account(row: Record<string, unknown>): Account {
     welcomed: Number(row.welcomed) === 1,
     saveSent: Number(row.save_sent) === 1,
     quota: row.quota === null ? undefined : Number(row.quota),
+    domain: row.domain === null ? undefined : mailDomain(String(row.domain)),
     createdAt: Number(row.created_at),
   };
 }

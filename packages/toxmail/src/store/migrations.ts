@@ -116,4 +116,7 @@ export const MIGRATIONS: readonly string[] = [
   -- Accounts that were renamed, while their folders have the old names yet.
   CREATE TABLE renames (id INTEGER PRIMARY KEY, old TEXT NOT NULL UNIQUE, new TEXT NOT NULL) STRICT;
   `,
+  `
+  ALTER TABLE accounts ADD COLUMN domain TEXT; -- 'tox' or 'tox.alt', as its programs write its address; null: not known
+  `,
 ];

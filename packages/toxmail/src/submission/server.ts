@@ -245,6 +245,7 @@ export class SubmissionServer {
         notify: notify as Notify[] | undefined, // smtp-server has checked it
       });
     }
+    if (session.user) this.#deps.accounts.noteAddress(account, sender);
     const { ret, envid } = session.envelope.dsn ?? {};
     return {
       ...{ account, sender, recipients: [...recipients.values()], relayed: !session.user },

@@ -162,3 +162,17 @@ test('a recipient sees their own names: of contacts, of other accounts, and neve
   assert.equal(mum.lookUp('anna@tox'), undefined);
   assert.equal(mum.lookUp(canonicalAddress(BOB_ID)), undefined);
 });
+
+test('someone is shown to themselves as their mail program writes them, so that it leaves them out of replies to all', () => {
+  const { accounts, contacts } = book();
+  const self = (): string | undefined =>
+    new AddressBookOf('mum', accounts, contacts).lookUp(canonicalAddress(MUM_ID))?.address;
+  for (const address of ['tom@tox.alt', 'mum@example.org', `${MUM_ID}@tox.alt`]) accounts.noteAddress('mum', address);
+  assert.equal(self(), 'mum@tox');
+  accounts.noteAddress('mum', 'Mum+photos@TOX.alt');
+  assert.equal(self(), 'mum@tox.alt');
+  assert.equal(new AddressBookOf('tom', accounts, contacts).contact(MUM_ID.slice(0, 64))?.address, 'mum@tox');
+  accounts.noteAddress('mum', 'mum@tox');
+  assert.equal(self(), 'mum@tox');
+  accounts.noteAddress('nobody', 'nobody@tox');
+});

@@ -87,7 +87,7 @@ export async function bench(t: TestContext, senders?: Record<string, string>) {
     files,
     port,
     close: () => server.close(),
-    removeAccount: (name: string) => accounts.remove(name),
+    accounts,
     connect(): SmtpClient {
       const client = new SmtpClient(port);
       clients.push(client);

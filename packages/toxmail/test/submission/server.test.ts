@@ -170,6 +170,23 @@ test('a mail from nodemailer with an attachment is taken as it is', async (t) =>
   assert.match(body.toString(), /a\.bin/);
 });
 
+test('the domain under which a program sends is the one that it knows its account by', async (t) => {
+  const server = await bench(t);
+  const client = await server.loggedIn();
+  for (const [from, domain] of [
+    ['mum@example.org', undefined],
+    ['mum@tox.alt', 'tox.alt'],
+    ['', 'tox.alt'],
+    ['mum@tox', 'tox'],
+  ] as const) {
+    await client.say(`MAIL FROM:<${from}>`);
+    await client.say('RCPT TO:<anna@tox>');
+    await client.say('DATA');
+    assert.match(await client.say('Subject: x\r\n\r\nbody\r\n.'), /^250 /);
+    assert.equal(server.accounts.get('mum')?.domain, domain);
+  }
+});
+
 test('too big a mail is refused at MAIL, and at its end if its size was not told; nothing stays', async (t) => {
   const b = await bench(t);
   const client = await b.loggedIn();
@@ -295,6 +312,6 @@ test('stopping tells idle programs and does not wait until they hang up', async 
 test('a program that is logged in to an account that was removed is told so', async (t) => {
   const b = await bench(t);
   const client = await b.loggedIn();
-  b.removeAccount('mum');
+  b.accounts.remove('mum');
   assert.match(await client.say('MAIL FROM:<mum@tox>'), /^550 5\.1\.1 This account does not exist any more/);
 });
