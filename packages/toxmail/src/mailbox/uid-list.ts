@@ -17,6 +17,8 @@ const FILE = 'toxmail-uidlist';
 /** A Maildir that Dovecot kept until now keeps its UIDs. */
 const DOVECOT_FILE = 'dovecot-uidlist';
 const UID_MAX = 2 ** 32 - 2;
+/** So near to the end the folder begins anew, under another UIDVALIDITY, when it is opened. */
+const UID_RESERVE = 2 ** 24;
 /** UIDs skipped for each second that a restored backup may have missed: no folder gets more mails than that for long. */
 const SKIP_PER_SECOND = 10;
 /** The file is written anew when so many of its lines are of mails that have gone, and they are the most. */
@@ -64,11 +66,9 @@ export class UidList {
   ): Promise<{ list: UidList; entries: Map<string, UidEntry> }> {
     const path = join(folder, FILE);
     const found = (await load(files, path)) ?? (await load(files, join(folder, DOVECOT_FILE)));
-    const loaded =
-      found && found.next < UID_MAX
-        ? found
-        : { ...begun(options.validity()), entries: new Map<string, UidEntry>(), size: 0, path: undefined };
-    const list = new UidList(files, clock, path, loaded, skipTo(loaded, clock, options.fresh));
+    const floor = found && options.fresh ? skipTo(found, clock) : 0;
+    const loaded = found && Math.max(found.next, floor) < UID_MAX - UID_RESERVE ? found : begun(options.validity());
+    const list = new UidList(files, clock, path, loaded, loaded === found ? floor : 0);
     if (loaded.path !== path) await list.#write(loaded.entries);
     return { list, entries: loaded.entries };
   }
@@ -139,19 +139,21 @@ interface Loaded {
   readonly size: number;
   /** Undefined: of no file. */
   readonly path: string | undefined;
+  /** Of Dovecot's file, whose lines have no times: when it was last written. Else 0. */
+  readonly changedMs: number;
 }
 
-function begun(uidValidity: number): { uidValidity: number; mailboxId: string; next: number } {
-  return { uidValidity, mailboxId: randomBytes(16).toString('hex'), next: 1 };
+function begun(uidValidity: number): Loaded {
+  const mailboxId = randomBytes(16).toString('hex');
+  return { uidValidity, mailboxId, next: 1, entries: new Map(), size: 0, path: undefined, changedMs: 0 };
 }
 
 /** The first UID that cannot have been given out after the list's last line was written, by whatever was lost since. */
-function skipTo({ next, entries, uidValidity }: Loaded, clock: Clock, fresh: boolean): number {
-  if (!fresh) return 0;
-  let last = uidValidity * 1000;
+function skipTo({ next, entries, uidValidity, changedMs }: Loaded, clock: Clock): number {
+  let last = Math.max(uidValidity * 1000, changedMs);
   for (const { savedMs } of entries.values()) if (savedMs > last) last = savedMs;
   const seconds = Math.max(0, Math.floor((clock.unixMs() - last) / 1000));
-  return Math.min(next + seconds * SKIP_PER_SECOND, UID_MAX);
+  return next + seconds * SKIP_PER_SECOND;
 }
 
 const HEADER = /^3((?: [A-Z][^ ]*)*)$/;
@@ -170,7 +172,7 @@ async function load(files: FileSystem, path: string): Promise<Loaded | undefined
       position += read;
       state.push(block.subarray(0, read));
     }
-    return state.loaded(path);
+    return state.loaded(path, path.endsWith(DOVECOT_FILE) ? stat.mtimeMs : 0);
   } finally {
     await file.close();
   }
@@ -197,10 +199,10 @@ class Parser {
     this.#rest = text.slice(start);
   }
 
-  loaded(path: string): Loaded | undefined {
+  loaded(path: string, changedMs: number): Loaded | undefined {
     if (!this.#header) return undefined;
     const next = Math.max(this.#header.next, this.#last + 1);
-    return { ...this.#header, next, entries: this.#entries, size: this.#size, path };
+    return { ...this.#header, next, entries: this.#entries, size: this.#size, path, changedMs };
   }
 
   #line(line: string): void {
@@ -213,7 +215,10 @@ class Parser {
     const latin1 = line.slice(colon + 2);
     const name = BEYOND_ASCII.test(latin1) ? Buffer.from(latin1, 'latin1').toString('utf8') : latin1;
     const info = name.search(INFO);
-    this.#entries.set(info < 0 ? name : name.slice(0, info), { uid, savedMs: seconds * 1000 });
+    const unique = info < 0 ? name : name.slice(0, info);
+    // A mail that went and came back has two lines: the last holds, at its place, as the entries ascend.
+    this.#entries.delete(unique);
+    this.#entries.set(unique, { uid, savedMs: seconds * 1000 });
     this.#last = uid;
   }
 

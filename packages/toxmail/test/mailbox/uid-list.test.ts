@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { MailFolder } from '../../src/mailbox/folder.ts';
@@ -161,4 +161,45 @@ test('a crash at any step of a day loses no mail, and no UID ever names two mail
       break;
     }
   }
+});
+
+test('a mail that another program takes away and brings back is the newest, also after a restart', async () => {
+  const box = await Box.make();
+  let folder = await inbox(await box.open());
+  await append(folder, mail('away and back'));
+  await append(folder, mail('stays'));
+  const [name] = (await box.names()).filter((each) => each.startsWith('cur/'));
+  const place = join(box.maildir, name!);
+  const away = join(box.root, 'away');
+  await rename(place, away);
+  await folder.sync();
+  assert.deepEqual([...folder.uids], [2]);
+  await rename(away, place);
+  await folder.sync();
+  assert.deepEqual([...folder.uids], [2, 3]);
+  const before = await subjects(folder);
+  folder = await inbox(await box.restart({}));
+  assert.deepEqual([...folder.uids], [2, 3], 'UIDs ascend');
+  assert.deepEqual(await subjects(folder), before);
+});
+
+test('a Dovecot mailbox of a long time ago, or one begun under a wrong clock, does not run out of UIDs', async () => {
+  const box = await Box.make();
+  await box.open();
+  await box.stop();
+  await rm(join(box.maildir, LIST), { force: true });
+  await writeFile(join(box.maildir, 'cur', '1000000000.M1P2.host:2,S'), mail('old'));
+  const lines = ['3 V1000000000 N8 Gaabbccddeeff00112233445566778899', '7 :1000000000.M1P2.host', ''];
+  await writeFile(join(box.maildir, 'dovecot-uidlist'), lines.join('\n'));
+  let folder = await inbox(await box.open());
+  assert.deepEqual([folder.uidValidity, ...folder.uids], [1_000_000_000, 7]);
+  for (const subject of ['new', 'newer']) assert.ok((await append(folder, mail(subject))) < 2 ** 31, subject);
+
+  await box.stop();
+  const old = (await readFile(join(box.maildir, LIST), 'utf8')).replaceAll(/ T\d+/g, ' T1');
+  await writeFile(join(box.maildir, LIST), old.replace('V1000000000', 'V5'));
+  folder = await inbox(await box.open());
+  assert.ok(folder.uidValidity > 1_000_000_000, 'what UIDs were given out cannot be told: it begins anew');
+  await append(folder, mail('newest'));
+  assert.deepEqual([...folder.uids], [1, 2, 3, 4]);
 });
