@@ -206,3 +206,16 @@ test('folding makes one of what people take for the same', () => {
   assert.equal(folded('が'), 'が');
   assert.equal(folded('한국어'), '한국어');
 });
+
+test('a mail of many parts with headers of many short lines takes no more memory than one', () => {
+  const part = `--b\n${'a:\n'.repeat(20_000)}\nx\n`;
+  const mail = Buffer.from(`Content-Type: multipart/mixed; boundary=b\n\n${part.repeat(10)}`);
+  const { parts } = structure(mail, 64 * 1024);
+  assert.equal(parts.length, 10);
+  const fields = parts.reduce((sum, { header }) => sum + header.length, 0);
+  assert.ok(fields > 20_000 && fields < 60_000, String(fields));
+  assert.ok(
+    parts.every(({ file }) => file.end - file.body <= 2),
+    'what is beyond is still no content',
+  );
+});

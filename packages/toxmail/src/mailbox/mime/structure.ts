@@ -30,8 +30,10 @@ export interface Place {
 /** Hostile mails nest and repeat: what is beyond is one opaque part. */
 const DEPTH_MAX = 32;
 const PARTS_MAX = 1_000;
-/** Of one part's header, what is looked at. */
+/** Of one part's header, what is looked at; and of all headers of a mail, bytes and lines. */
 const HEADER_MAX = 256 * 1024;
+const HEADERS_MAX = 8 * 1024 * 1024;
+const HEADER_LINES_MAX = 50_000;
 /** RFC 2046 §5.1.1 allows 70. */
 const BOUNDARY_MAX = 250;
 
@@ -54,6 +56,8 @@ export class StructureParser {
   #eol = 0;
   #lastByte = 0;
   #count = 0;
+  #headerBytes = 0;
+  #headerLines = 0;
   readonly #root: Open;
 
   constructor() {
@@ -124,8 +128,13 @@ export class StructureParser {
     const empty = bare !== undefined && length === (bare ? 1 : 2);
     this.#advance(length, bare);
     if (!empty) {
-      if (here.headerSize < HEADER_MAX) here.headerLines.push(Buffer.from(bytes.subarray(from, to)));
-      here.headerSize += to - from;
+      const size = to - from;
+      if (here.headerSize < HEADER_MAX && this.#headerBytes < HEADERS_MAX && this.#headerLines < HEADER_LINES_MAX) {
+        here.headerLines.push(Buffer.from(bytes.subarray(from, to)));
+        this.#headerBytes += size;
+        this.#headerLines++;
+      }
+      here.headerSize += size;
       return;
     }
     this.#endHeader(here);
