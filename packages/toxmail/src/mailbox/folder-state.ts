@@ -108,6 +108,11 @@ export class FolderState {
     };
   }
 
+  /** The folder stays in memory until the result is called: two states of one folder would give the same UIDs. */
+  hold(): Unsubscribe {
+    return this.listen(() => {});
+  }
+
   /** Runs alone among all that change this folder. */
   turn<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.take(work);

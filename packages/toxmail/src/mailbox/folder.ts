@@ -143,15 +143,21 @@ export class MailFolder implements Folder {
   }
 
   async append({ flags, internalDateMs, size }: AppendOptions): Promise<Append> {
-    await this.#room(size);
-    return new MailAppend(await this.state.maildir.create(), flags, internalDateMs);
+    const release = this.state.hold();
+    try {
+      await this.#room(size);
+      return new MailAppend(await this.state.maildir.create(), flags, internalDateMs, release);
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   async commit(appends: readonly Append[]): Promise<Uint32Array> {
     const { state } = this;
     const mails = appends as readonly MailAppend[];
     for (const mail of mails) await mail.writer.seal(mail.internalDateMs);
-    return state.turn(async () => {
+    const stored = state.turn(async () => {
       const found: Found[] = [];
       try {
         for (const mail of mails) {
@@ -166,10 +172,22 @@ export class MailFolder implements Folder {
         throw error;
       }
     });
+    return stored.finally(() => {
+      for (const mail of mails) mail.release();
+    });
   }
 
-  async copy(uids: Iterable<number>, target: Folder): Promise<UidPairs> {
+  copy(uids: Iterable<number>, target: Folder): Promise<UidPairs> {
     const to = target as MailFolder;
+    return this.#copy(uids, to).finally(to.state.hold());
+  }
+
+  move(uids: Iterable<number>, target: Folder, by?: unknown): Promise<UidPairs> {
+    const to = target as MailFolder;
+    return this.#move(uids, to, by).finally(to.state.hold());
+  }
+
+  async #copy(uids: Iterable<number>, to: MailFolder): Promise<UidPairs> {
     const { files } = this.state.deps;
     const sent = await this.state.turn(async () => {
       const indexes = this.#indexes(uids);
@@ -199,8 +217,7 @@ export class MailFolder implements Folder {
     }
   }
 
-  async move(uids: Iterable<number>, target: Folder, by?: unknown): Promise<UidPairs> {
-    const to = target as MailFolder;
+  async #move(uids: Iterable<number>, to: MailFolder, by: unknown): Promise<UidPairs> {
     const { files, log } = this.state.deps;
     const sent: Sent[] = [];
     const known = new Map<FlagBits, FlagBits>();
@@ -407,6 +424,10 @@ export class MailFolder implements Folder {
       if (path !== undefined) table.paths[i] = path;
       if (path === undefined || !(await attempt(i))) gone.push(i);
     }
+    // What is there all the same lacks the folder that it was to go to, or another program has it in hand.
+    const tried = gone.map((i) => uniqueOf(table.paths[i]!)).filter((unique) => now.has(unique));
+    if (tried.length > 0 && (await this.state.locate(new Set(tried))).size > 0)
+      throw new MailboxError('cannot', 'Another program changes these mails, or has removed the folder');
     return gone;
   }
 
@@ -441,19 +462,28 @@ class MailAppend implements Append {
   readonly writer: MaildirWriter;
   readonly flags: readonly string[];
   readonly internalDateMs: number | undefined;
+  /** Of the folder, which stays in memory until then. */
+  readonly release: Unsubscribe;
 
-  constructor(writer: MaildirWriter, flags: readonly string[], internalDateMs: number | undefined) {
+  constructor(
+    writer: MaildirWriter,
+    flags: readonly string[],
+    internalDateMs: number | undefined,
+    release: Unsubscribe,
+  ) {
     this.writer = writer;
     this.flags = flags;
     this.internalDateMs = internalDateMs;
+    this.release = release;
   }
 
   write(chunk: Uint8Array): Promise<void> {
     return this.writer.append(chunk);
   }
 
-  abort(): Promise<void> {
-    return this.writer.abort();
+  async abort(): Promise<void> {
+    this.release();
+    await this.writer.abort();
   }
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeDurably } from '../base/durable.ts';
 import type { FileSystem } from '../base/files.ts';
+import { Turns } from './turns.ts';
 import { FLAG, type FlagBits } from './types.ts';
 
 /**
@@ -60,6 +61,8 @@ export class Keywords {
   /** By letter; BOUNDED: 26. */
   #names: (string | undefined)[] = [];
   #mtimeMs = 0;
+  /** Mails that come from several folders at once bring keywords at once. */
+  readonly #turns = new Turns();
   /** BOUNDED: cleared when it has KNOWN_MAX sets of flags. */
   readonly #known = new Map<FlagBits, readonly string[]>();
 
@@ -69,7 +72,11 @@ export class Keywords {
   }
 
   /** Reads the file again if another program has changed it. */
-  async refresh(): Promise<void> {
+  refresh(): Promise<void> {
+    return this.#turns.take(() => this.#refresh());
+  }
+
+  async #refresh(): Promise<void> {
     const stat = await this.#files.stat(this.#path);
     if (!stat || stat.mtimeMs === this.#mtimeMs) return;
     this.#mtimeMs = stat.mtimeMs;
@@ -118,8 +125,12 @@ export class Keywords {
    * Bits for these names; makes keywords that are not there yet, in place of those that `used` (bits of all mails) does
    * not have if it must. Undefined if there is no room. On the disk when it resolves.
    */
-  async bitsFor(names: readonly string[], used: () => FlagBits): Promise<FlagBits | undefined> {
-    await this.refresh();
+  bitsFor(names: readonly string[], used: () => FlagBits): Promise<FlagBits | undefined> {
+    return this.#turns.take(() => this.#bitsFor(names, used));
+  }
+
+  async #bitsFor(names: readonly string[], used: () => FlagBits): Promise<FlagBits | undefined> {
+    await this.#refresh();
     const fresh = names.filter((name) => this.bit(name) === undefined && isKeyword(name));
     if (fresh.length > 0) {
       const before = [...this.#names];

@@ -197,10 +197,13 @@ export class MaildirStore implements MailStore {
         throw new MailboxError('cannot', 'A folder cannot be below itself');
       const names = [...(await this.#names())];
       if (names.includes(target)) throw new MailboxError('already-exists', 'There is such a folder already');
+      const moved = names.filter((name) => name === source || name.startsWith(`${source}${SEPARATOR}`));
+      for (const name of source === INBOX ? [] : moved) {
+        if (names.includes(checkedName(target + name.slice(source.length))))
+          throw new MailboxError('already-exists', 'A folder below has a name that is taken already');
+      }
       for (const parent of parentsOf(target)) if (!names.includes(parent)) await this.#make(parent);
       if (source === INBOX) return this.#renameInbox(target);
-      const moved = names.filter((name) => name === source || name.startsWith(`${source}${SEPARATOR}`));
-      for (const name of moved) checkedName(target + name.slice(source.length));
       for (const name of moved) {
         const renamed = target + name.slice(source.length);
         await this.#close(name);

@@ -209,6 +209,42 @@ test('a moved mail leaves one folder and is in the other, and both tell so', asy
   assert.equal(await read(trash, 2), mail('three'));
 });
 
+test('mails that cannot go where they should stay where they are, with their UIDs', async () => {
+  const box = await Box.make();
+  const store = await box.open();
+  const folder = await inbox(store);
+  const archive = (await store.folder('Archive'))!;
+  await append(folder, mail('one'));
+  await append(folder, mail('two'));
+  const { changes } = listen(folder);
+  await rm(join(box.maildir, '.Archive'), { recursive: true });
+  for (const work of [() => folder.move([1, 2], archive), () => folder.copy([1], archive)]) {
+    await assert.rejects(work());
+    assert.deepEqual([...folder.uids], [1, 2]);
+  }
+  assert.deepEqual(changes, []);
+});
+
+test('keywords that come from several folders at once are each one keyword', async () => {
+  const box = await Box.make();
+  let store = await box.open();
+  const archive = (await store.folder('Archive'))!;
+  const sources: MailFolder[] = [];
+  for (const name of ['INBOX', 'Sent', 'Drafts', 'Junk']) {
+    const folder = (await store.folder(name))!;
+    await append(folder, mail(name), [`Of${name}`]);
+    sources.push(folder);
+  }
+  await Promise.all(sources.map((folder) => folder.copy([1], archive)));
+  store = await box.restart();
+  const folder = (await store.folder('Archive'))!;
+  for (const uid of folder.uids) {
+    const [, subject] = /Subject: (.*)\r/.exec(await read(folder, uid))!;
+    assert.deepEqual(flags(folder, uid), [`Of${subject}`]);
+  }
+  assert.equal(folder.uids.length, 4);
+});
+
 test('two that move the same mail at the same time end with one mail in one place', async () => {
   const box = await Box.make();
   const store = await box.open();

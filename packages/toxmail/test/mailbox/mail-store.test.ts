@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { checkedName, nameOf, placeOf } from '../../src/mailbox/folder-name.ts';
 import type { MaildirStore } from '../../src/mailbox/mail-store.ts';
 import { MailboxError } from '../../src/mailbox/types.ts';
-import { append, Box, inbox, listen, mail } from './harness.ts';
+import { VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
+import { append, Box, inbox, listen, mail, read } from './harness.ts';
 
 const rejects = (work: Promise<unknown>, code: string): Promise<void> =>
   assert.rejects(work, (error: unknown) => error instanceof MailboxError && error.code === code);
@@ -55,6 +56,37 @@ test('folders are made with the levels above, renamed with what is below, and ke
   await rejects(store.rename('Old', 'Old/below'), 'cannot');
   await rejects(store.rename('Old', 'Sent'), 'already-exists');
   await rejects(store.rename('None', 'x'), 'nonexistent');
+});
+
+test('a folder is not renamed to where one of those below it would meet another', async () => {
+  const box = await Box.make();
+  const store = await box.open();
+  for (const name of ['a/c', 'a/d', 'b/d']) await store.create(name);
+  await store.delete('b');
+  const before = await names(store);
+  await rejects(store.rename('a', 'b'), 'already-exists');
+  await rejects(store.rename('a', 'new/../a'), 'bad-name');
+  assert.deepEqual(await names(store), before);
+});
+
+test('a mail that takes minutes to come gets a UID of its own, however busy the folder is meanwhile', async () => {
+  const box = await Box.make();
+  const scheduler = new VirtualScheduler();
+  let store = await box.open({ scheduler });
+  const slow = (await store.folder('Sent'))!;
+  const text = Buffer.from(mail('slow'));
+  const pending = await slow.append({ flags: [], internalDateMs: undefined, size: text.length });
+  await scheduler.advance(300_000);
+  const told = new Map<number, string>();
+  told.set(await append((await store.folder('Sent'))!, mail('quick')), 'quick');
+  await pending.write(text);
+  told.set((await slow.commit([pending]))[0]!, 'slow');
+  assert.equal(told.size, 2);
+  store = await box.restart({ scheduler });
+  const folder = (await store.folder('Sent'))!;
+  for (const [uid, subject] of told) assert.match(await read(folder, uid), new RegExp(`Subject: ${subject}`));
+  await scheduler.advance(300_000);
+  assert.notEqual(await store.folder('Sent'), folder, 'nobody uses it any more');
 });
 
 test('a deleted folder goes with its mails; what is below stays; made again it has another UIDVALIDITY', async () => {
