@@ -10,14 +10,16 @@ const LONGEST_RETRY = 300_000;
  */
 export class HostNames {
   readonly #onFailure: (name: string) => void;
+  readonly #addresses: (name: string) => Promise<string[]>;
   readonly #unresolved = new Map<string, Set<(addresses: string[]) => void>>();
   #pause = FIRST_RETRY;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** `onFailure` hears once of a name that could not be resolved. */
-  constructor(onFailure: (name: string) => void) {
+  /** `onFailure` hears once of a name that could not be resolved. `addresses` rejects, or finds none, while that is so. */
+  constructor(onFailure: (name: string) => void, addresses: (name: string) => Promise<string[]> = systemAddresses) {
     this.#onFailure = onFailure;
+    this.#addresses = addresses;
   }
 
   /** Calls back with all addresses, once there are some. */
@@ -42,7 +44,7 @@ export class HostNames {
   async #try(name: string, uses: Set<(addresses: string[]) => void>, first: boolean): Promise<void> {
     let addresses: string[] = [];
     try {
-      addresses = (await lookup(name, { all: true })).map(({ address }) => address);
+      addresses = await this.#addresses(name);
     } catch {
       // Told below.
     }
@@ -58,4 +60,8 @@ export class HostNames {
     this.#timer = setTimeout(() => this.retry(), this.#pause).unref();
     this.#pause = Math.min(this.#pause * 2, LONGEST_RETRY);
   }
+}
+
+async function systemAddresses(name: string): Promise<string[]> {
+  return (await lookup(name, { all: true })).map(({ address }) => address);
 }
