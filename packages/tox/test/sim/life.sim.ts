@@ -14,7 +14,7 @@ test(`${LARGE} nodes live through churn, a partition and moves, and each costs a
     network.befriend(1);
     return quiet(t, network, empty);
   });
-  costs.push(live(t, LARGE, 1, 3));
+  costs.push(live(t, LARGE, 1, 2));
   const [, hundred, thousand] = costs as [Cost, Cost, Cost];
   assert.ok(thousand.datagramsPerMinute < 1.5 * hundred.datagramsPerMinute, 'datagrams do not grow with the network');
   assert.ok(hundred.memory > 0, 'memory was measured');

@@ -70,7 +70,7 @@ export function live(t: TestContext, size: number, friendsEach: number, churnMin
 
 /** Lets the start be over, and counts during the minutes that follow. */
 export function quiet(t: TestContext, { world, people }: Network, empty: number): Cost {
-  world.runFor(3 * MINUTE);
+  world.runFor(2 * MINUTE);
   const before = world.delivered;
   world.runFor(MINUTE);
   const datagramsPerMinute = (world.delivered - before) / people.length;
