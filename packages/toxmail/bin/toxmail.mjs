@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 // Runs under any Node from 20 on: where that is too old for the program, the pinned Node 24 takes over.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
