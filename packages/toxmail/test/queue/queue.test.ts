@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { readHead } from '../../src/base/files.ts';
 import { UserError } from '../../src/base/user-error.ts';
 import type { MailStatus } from '../../src/smtp/mail-error.ts';
+import { MIGRATIONS } from '../../src/store/migrations.ts';
 import { settle, until } from '../../src/testing/virtual-scheduler.ts';
 import { A, B, Bench, BODIES, KEY_A, KEY_B, MUM } from './harness.ts';
 
@@ -326,14 +328,15 @@ test('a mail of 64 KiB has no file, one of a byte more has; both are whole', asy
 
 test('mails of a version that kept all of them as files are delivered', async (t) => {
   const bench = new Bench(t);
-  bench.db.exec(`DROP TABLE contents; DROP INDEX recipients_notice;
-    ALTER TABLE mails DROP COLUMN ret; ALTER TABLE mails DROP COLUMN envelope_id;
-    ALTER TABLE recipients DROP COLUMN notify; ALTER TABLE recipients DROP COLUMN original_recipient;
-    ALTER TABLE recipients DROP COLUMN notice_at; ALTER TABLE mails DROP COLUMN inline; PRAGMA user_version = 2`);
+  bench.db.close();
+  rmSync(join(bench.folder, 'toxmail.db'));
+  const old = new DatabaseSync(join(bench.folder, 'toxmail.db'));
+  old.exec(`${MIGRATIONS.slice(0, 2).join('')}; PRAGMA user_version = 2`);
   writeFileSync(join(bench.spool, 'old'), 'old mail');
-  bench.db.exec(`INSERT INTO mails VALUES (1, 'mum', '<1@x>', 'mum@tox', 'old', 8, x'00', 0, 9e15);
+  old.exec(`INSERT INTO mails VALUES (1, 'mum', '<1@x>', 'mum@tox', 'old', 8, x'00', 0, 9e15);
     INSERT INTO recipients (id, mail, account, lane, address, state) VALUES ('ab', 1, 'mum', '${A}', 'a@tox', 'waiting')`);
-  bench.restart();
+  old.close();
+  bench.open();
   await bench.queue.start();
   bench.queue.peerOnline('mum', KEY_A);
   const { content, end } = bench.tox.jobs[0]!;
