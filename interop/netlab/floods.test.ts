@@ -14,6 +14,8 @@ const skip = await netlabMissing();
 const FLOODER = fileURLToPath(new URL('flooder.ts', import.meta.url));
 /** From one machine with 200 addresses, 15 Mbit/s in the usual size: what any home line can send. */
 const RATE = 10_000;
+/** Of an attacker who shares a busy machine with the victim, and does as much cryptography for some kinds. */
+const LEAST_RATE = 2_000;
 const SECONDS = 2.5;
 const SOURCES = 200;
 
@@ -80,7 +82,7 @@ describe(`a daemon under floods of ${RATE} datagrams a second`, { skip }, () => 
       t.diagnostic(
         `${sent} datagrams; mail after ${took.toFixed(0)} ms; ${(100 * share).toFixed(0)} % of a core; ${(grown / 1e6).toFixed(0)} MB more`,
       );
-      assert.ok(sent >= (RATE * SECONDS) / 2, `only ${sent} were sent`);
+      assert.ok(sent >= LEAST_RATE * SECONDS, `only ${sent} were sent`);
       assert.ok(await ann.isOnline('bob'));
       assert.ok(share < 0.8, `${share} of a core`);
       assert.ok(grown < 64e6, `${grown} bytes more`);
