@@ -83,7 +83,9 @@ export class FriendRelayUse {
       if (isLoopback(at) && sameBytes(node.publicKey, dhtKey)) {
         at = from && endpoint(endpointAddress(from), endpointPort(at)); // "I am a relay myself"
       }
-      if (at) this.#relays.addPeerRelay(now, dhtKey, { publicKey: node.publicKey, at }, !!from && isInternal(from));
+      if (!at) continue;
+      const inside = isLoopback(at) ? isLoopback : isInternal;
+      this.#relays.addPeerRelay(now, dhtKey, { publicKey: node.publicKey, at }, from !== undefined && inside(from));
     }
   }
 

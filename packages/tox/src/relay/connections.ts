@@ -5,7 +5,7 @@ import { Budget, SourceLimiter } from '../core/source-limiter.ts';
 import { type KeyId, keyId, type PublicKey, sameBytes } from '../crypto/keys.ts';
 import { COOKIE_REQUEST, HANDSHAKE } from '../packet/crypto.ts';
 import { MAX_OOB_SIZE } from '../packet/relay.ts';
-import { type Endpoint, isInternal, isUnicast, parseEndpoint } from '../wire/endpoint.ts';
+import { type Endpoint, isInternal, isLoopback, isUnicast, parseEndpoint } from '../wire/endpoint.ts';
 import type { NodeInfo, PackedNode } from '../wire/packed-node.ts';
 import { type RelayInfo, RelayLink, type RelayLinkDeps, type RelayLinkHooks } from './relay-link.ts';
 
@@ -142,20 +142,21 @@ export class RelayConnections {
   }
 
   /**
-   * The peer says that it is logged in there. An address of an internal network counts only if the peer
-   * (`lan`) or a relay of our own is on such a one: nobody outside shall make us knock at doors inside.
+   * The peer says that it is logged in there. An address of an internal network, or of this machine, counts
+   * only if the peer (`lan`) or a relay of our own is on such a one: nobody outside shall make us knock at
+   * doors inside. A relay of our own that works needs no address that peers tell.
    */
   addPeerRelay(now: Mono, key: PublicKey, info: { publicKey: PublicKey; at: Endpoint }, lan: boolean): void {
     const peer = this.#peers.get(keyId(key));
     const known = this.#links.get(keyId(info.publicKey));
     if (!peer || (known && peer.named.includes(known)) || !peer.budget.take(now)) return;
-    if (!isUnicast(info.at) || (isInternal(info.at) && !lan && !this.#internal())) return;
+    if (!isUnicast(info.at) || (isInternal(info.at) && !lan && !this.#near(info.at))) return;
     if (peer.named.length >= MAX_NAMED) {
       const failed = peer.named.findIndex((link) => link.state === 'idle' && link.failures > 0);
       if (failed < 0) return;
       peer.named.splice(failed, 1);
     }
-    const link = this.#link(info);
+    const link = known && this.#works(known) ? known : this.#link(info);
     if (!link) return;
     peer.named.push(link);
     if (link.state === 'online' && !peer.asleep) this.#ask(peer, link);
@@ -197,6 +198,7 @@ export class RelayConnections {
     const peer = this.#peers.get(id);
     if (!peer) return data.length <= MAX_OOB_SIZE && this.#answerStranger(id, data);
     const link = provenLink(peer) ?? (data.length > MAX_OOB_SIZE ? this.#anyLink(peer) : undefined);
+    if (link) this.#turn++;
     if (link) return link.sendData(peer.routes.get(link)!.id!, data);
     if (data.length > MAX_OOB_SIZE) return false;
     let sent = false;
@@ -253,8 +255,8 @@ export class RelayConnections {
   savedRelays(): PackedNode[] {
     const worth = (link: RelayLink) => (link.state === 'online' ? 0 : link.wasUp ? 1 : 2 + link.failures);
     const saved: PackedNode[] = [];
-    for (const { publicKey, at } of [...this.#home].sort((a, b) => worth(a) - worth(b))) {
-      const endpoint = parseEndpoint(at);
+    for (const { publicKey, bestAddress } of [...this.#home].sort((a, b) => worth(a) - worth(b))) {
+      const endpoint = parseEndpoint(bestAddress);
       if (endpoint) saved.push({ publicKey, endpoint, transport: 'tcp' });
     }
     return saved;
@@ -370,11 +372,11 @@ export class RelayConnections {
     }
   }
 
-  /** One of the routes that are up; the next time another one. */
+  /** One of the routes that are up; after each packet sent another one. */
   #anyLink(peer: Peer): RelayLink | undefined {
     const links: RelayLink[] = [];
     for (const [link, route] of peer.routes) if (route.online) links.push(link);
-    return links[this.#turn++ % links.length];
+    return links[this.#turn % links.length];
   }
 
   /** Relays online at which the peer may be. */
@@ -402,8 +404,14 @@ export class RelayConnections {
     return link;
   }
 
-  #internal(): boolean {
-    for (const link of this.#home) if (parseEndpoint(link.at) && isInternal(link.at as Endpoint)) return true;
+  #works(link: RelayLink): boolean {
+    return link !== this.#own && link.failures === 0 && (link.wasUp || this.#home.has(link));
+  }
+
+  /** A relay of our own is where this internal address is: on this machine, or in an internal network. */
+  #near(at: Endpoint): boolean {
+    const inside = isLoopback(at) ? isLoopback : isInternal;
+    for (const link of this.#home) if (parseEndpoint(link.at) && inside(link.at as Endpoint)) return true;
     return false;
   }
 

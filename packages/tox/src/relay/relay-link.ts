@@ -57,7 +57,7 @@ export class RelayLink {
   readonly lot: number;
   /** Where the present or the next connection goes. */
   at: RelayAddress;
-  /** Attempts that failed since it was last online. */
+  /** Attempts that failed, and connections that soon ended, since one lasted. */
   failures = 0;
   /** It was online in this run. */
   wasUp = false;
@@ -66,8 +66,8 @@ export class RelayLink {
   /** Since when nobody wants it, while it is connected. */
   idleSince: Mono | undefined;
   readonly #deps: RelayLinkDeps;
-  /** BOUNDED: MAX_ADDRESSES; those told later are tried later. */
-  readonly #addresses: RelayAddress[];
+  /** BOUNDED: MAX_ADDRESSES; the one that worked last is tried first, those told later are tried later. */
+  #addresses: RelayAddress[];
   #client: RelayClient | undefined;
   #stream: Stream | undefined;
   #onlineAt: Mono | undefined;
@@ -86,6 +86,11 @@ export class RelayLink {
     return this.#onlineAt === undefined ? 'connecting' : 'online';
   }
 
+  /** Where it was reached last; until then as it was first told. */
+  get bestAddress(): RelayAddress {
+    return this.#addresses[0]!;
+  }
+
   addAddress(at: RelayAddress): void {
     if (!this.#addresses.includes(at) && this.#addresses.length < MAX_ADDRESSES) this.#addresses.push(at);
   }
@@ -100,8 +105,8 @@ export class RelayLink {
       {
         onOnline: (at) => {
           this.#onlineAt = at;
-          this.failures = 0;
           this.wasUp = true;
+          this.#addresses = [this.at, ...this.#addresses.filter((each) => each !== this.at)];
           hooks.onOnline(at, this);
         },
         onRoute: (at, peer, id) => hooks.onRoute(at, this, peer, id),
@@ -201,6 +206,7 @@ export class RelayLink {
     const steady = this.#onlineAt !== undefined && now - this.#onlineAt >= STEADY_AFTER;
     this.#forget();
     if (steady) {
+      this.failures = 0;
       this.retryAt = now;
     } else {
       this.failures++;
