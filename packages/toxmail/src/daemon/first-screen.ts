@@ -23,7 +23,7 @@ export function firstScreen(facts: ScreenFacts, first: { name: string; password:
     `    ${address}`,
     `    Tox ID  ${account?.toxId ?? ''}`,
     '',
-    'Set up your mail program (Thunderbird: "Configure manually", normal password):',
+    'Set up your mail program (Thunderbird: "Manual configuration", normal password):',
     '',
     `    address   ${first.name}@tox.alt      (the one to type there)`,
     ...serverLines(facts, first.name),

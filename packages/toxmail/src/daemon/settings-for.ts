@@ -34,12 +34,10 @@ interface Place {
 const PROGRAMS: Readonly<Record<string, (place: Place) => string[]>> = {
   thunderbird: ({ settings, local, authority }) => [
     `Once, on the computer with Thunderbird: toxmail mail-settings --for thunderbird --install${local ? '' : ' (or copy its file there)'}. Then Thunderbird finds all settings by itself. Not with Thunderbird from snap or flatpak, whose folder cannot be written.`,
-    `In Thunderbird: Account Settings, Account Actions, Add Mail Account: your name, the address ${settings.address}, the password; Continue.`,
-    'Without that file: choose "Configure manually" and take the values above, "Normal password" as authentication.',
+    `In Thunderbird, when it starts for the first time, or by its menu, New Account, Email: your name and the address ${settings.address}, Continue, Continue, the password.`,
+    'Without that file: "Manual configuration" ("Configure manually" in older versions), with the values above and "Normal password" as authentication.',
     ...(local
-      ? [
-          'Thunderbird warns that the connection is not encrypted. It does not leave this computer: tick the box and go on.',
-        ]
+      ? ['If Thunderbird warns of a server without encryption, go on: the connection does not leave this computer.']
       : trust(authority, 'Settings, Privacy & Security, Certificates, Manage Certificates, Authorities, Import')),
   ],
   apple: ({ settings, web, local, authority }) => [
