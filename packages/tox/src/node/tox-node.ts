@@ -220,9 +220,13 @@ export class ToxNode extends EventEmitter<ToxNodeEvents> implements AsyncDisposa
     const key = parseKey(publicKey);
     checkPort(port);
     const use = (now: Mono, at: RelayAddress) => this.#tox.addRelay(now, { publicKey: key, at });
-    const named = this.#proxied ? hostPort(host, port) : undefined;
-    if (named) this.#do((now) => use(now, named));
-    else this.#withAddresses(host, port, use);
+    if (!this.#proxied) {
+      this.#withAddresses(host, port, use);
+      return;
+    }
+    const at = hostPort(host, port);
+    if (at) this.#do((now) => use(now, at));
+    else this.#env.log('bootstrap.unknown-host', { host }); // our resolver is not asked even for odd names
   }
 
   /** `udp`: DHT nodes answer us. `tcp`: we are logged in at a relay. */

@@ -119,3 +119,15 @@ test('a bootstrap node whose name cannot be resolved is logged and left', async 
   node.bootstrap('no-such-host.invalid', 33_445, OTHER_KEY);
   assert.equal(await promise, 'bootstrap.unknown-host');
 });
+
+test('behind a proxy no resolver is asked, not even for names that the proxy cannot be asked for', async () => {
+  const refused: unknown[] = [];
+  await using node = await ToxNode.create({
+    proxy: 'socks5://127.0.0.1:9',
+    log: (id, details) => id === 'bootstrap.unknown-host' && refused.push(details?.host),
+  });
+  const hosts = ['localhost.', 'knoten.müller.example'];
+  node.bootstrap(hosts[0]!, 33_445, OTHER_KEY, [443]);
+  node.addTcpRelay(hosts[1]!, 443, OTHER_KEY);
+  assert.deepEqual(refused, hosts, 'told at once');
+});
