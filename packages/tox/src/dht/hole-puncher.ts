@@ -56,6 +56,8 @@ const SPREAD_PORTS = 256;
 /** Pause between two such bursts, ms: a router remembers for 30 s. After `QUICK_SPREADS` the longer one. */
 const SPREAD_PAUSE = 10_000;
 const SPREAD_LONG_PAUSE = 120_000;
+/** For all searched keys together: there is one burst at a time, and one friend can name many keys at one victim. */
+const SPREAD_RATE = { burst: 1, perSecond: 0.1 };
 const QUICK_SPREADS = 6;
 
 interface Target {
@@ -82,6 +84,7 @@ export class HolePuncher {
   readonly #deps: HolePuncherDeps;
   readonly #targets = new Map<KeyId, Target>();
   readonly #guessBudget = new Budget(GUESS_RATE);
+  readonly #spreadBudget = new Budget(SPREAD_RATE);
   #wakeAt: Mono | undefined;
 
   constructor(env: Env, deps: HolePuncherDeps) {
@@ -195,6 +198,7 @@ export class HolePuncher {
   /** From how many further ports to send now. */
   #spread(now: Mono, target: Target): number {
     if (!this.#deps.ownPortVaries() || target.rounds < SPREAD_AFTER || now < target.spreadAt) return 0;
+    if (!this.#spreadBudget.take(now)) return 0;
     target.spreadAt = now + (++target.spreads < QUICK_SPREADS ? SPREAD_PAUSE : SPREAD_LONG_PAUSE);
     return SPREAD_PORTS;
   }

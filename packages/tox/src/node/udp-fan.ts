@@ -5,6 +5,8 @@ import { type Endpoint, endpoint, endpointAddress, endpointPort, isIp6 } from '.
 const BURST_LIFE = 30_000;
 /** A port by which a peer was reached is closed when the peer was silent for so long, ms. */
 const ROUTE_LIFE = 60_000;
+/** Not heard for so long at the port by which it was reached, a peer is where else it was heard, ms: all send each second. */
+const ROUTE_QUIET = 3_000;
 /** Peers reached by a port of their own at once. */
 const MAX_ROUTES = 32;
 
@@ -23,6 +25,7 @@ interface Route {
  * BOUNDED: one burst in the process, 32 routes; the one silent for longest goes first.
  */
 export class UdpFan {
+  readonly #host: string | undefined;
   readonly #onDatagram: (from: Endpoint, data: Uint8Array) => void;
   #burst: dgram.Socket[] = [];
   #burstTo: Endpoint | undefined;
@@ -30,7 +33,9 @@ export class UdpFan {
   readonly #routes = new Map<Endpoint, Route>();
   #routeTimer: NodeJS.Timeout | undefined;
 
-  constructor(onDatagram: (from: Endpoint, data: Uint8Array) => void) {
+  /** `host`: the address of ours to send from; all if undefined. */
+  constructor(host: string | undefined, onDatagram: (from: Endpoint, data: Uint8Array) => void) {
+    this.#host = host;
     this.#onDatagram = onDatagram;
   }
 
@@ -51,10 +56,10 @@ export class UdpFan {
     return this.#routes.get(to)?.socket;
   }
 
-  /** The peer was heard at the node's own port: that one works, too. */
-  forget(peer: Endpoint): void {
-    this.#routes.get(peer)?.socket.close();
-    this.#routes.delete(peer);
+  /** The peer was heard at the node's own port, or somebody who forges its address. */
+  heardElsewhere(peer: Endpoint): void {
+    const route = this.#routes.get(peer);
+    if (route && performance.now() - route.heardAt >= ROUTE_QUIET) this.#forget(peer);
   }
 
   get isEmpty(): boolean {
@@ -71,6 +76,7 @@ export class UdpFan {
   #open(to: Endpoint): dgram.Socket {
     const socket = dgram.createSocket('udp4').unref();
     socket.on('error', () => {}); // a port that cannot be had is one guess less
+    socket.bind({ port: 0, address: this.#host, exclusive: true });
     socket.on('message', (data, from) => {
       const source = endpoint(from.address, from.port);
       if (source !== to) return; // nobody else knows this port
@@ -96,13 +102,18 @@ export class UdpFan {
     this.#endBurst();
   }
 
+  #forget(peer: Endpoint): void {
+    this.#routes.get(peer)?.socket.close();
+    this.#routes.delete(peer);
+  }
+
   #closeSilent(limit: number): void {
-    for (const [peer, { heardAt }] of this.#routes) if (heardAt < limit) this.forget(peer);
+    for (const [peer, { heardAt }] of this.#routes) if (heardAt < limit) this.#forget(peer);
   }
 
   #closeMostSilent(): void {
     const [oldest] = [...this.#routes].sort(([, a], [, b]) => a.heardAt - b.heardAt);
-    if (oldest) this.forget(oldest[0]);
+    if (oldest) this.#forget(oldest[0]);
   }
 
   #endBurst(): void {

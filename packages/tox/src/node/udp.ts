@@ -41,15 +41,16 @@ export class UdpSocket {
   #lastToPort = 0;
   /** BOUNDED. By which interface a link-local address is to be reached. */
   readonly #zones = new BoundedMap<string, string>(ZONES);
-  readonly #fan = new UdpFan((from, data) => this.onDatagram(from, data));
+  readonly #fan: UdpFan;
 
-  private constructor(socket: dgram.Socket, dual: boolean) {
+  private constructor(socket: dgram.Socket, dual: boolean, host: string | undefined) {
     this.#socket = socket;
     this.#dual = dual;
+    this.#fan = new UdpFan(host === '::' ? undefined : host, (from, data) => this.onDatagram(from, data));
     socket.on('error', () => {}); // a datagram that cannot be sent is a lost datagram
     socket.on('message', (data, from) => {
       const source = this.#source(from.address, from.port);
-      if (source && !this.#fan.isEmpty) this.#fan.forget(source);
+      if (source && !this.#fan.isEmpty) this.#fan.heardElsewhere(source);
       // A plain array over the same bytes: what `slice` of a Buffer gives is no copy.
       if (source) this.onDatagram(source, new Uint8Array(data.buffer, data.byteOffset, data.length));
     });
@@ -87,7 +88,7 @@ export class UdpSocket {
       }
       growBuffers(socket);
       socket.setBroadcast(true);
-      return new UdpSocket(socket, type === 'udp6');
+      return new UdpSocket(socket, type === 'udp6', options.host);
     }
     const range = first === last ? `UDP port ${first} is` : `UDP ports ${first} to ${last} are all`;
     throw new ToxError('port-in-use', `${range} in use`);

@@ -146,6 +146,15 @@ test('with a varying port of our own, the friend gets pings from many ports afte
   assert.ok(spreads.every((count) => count === 0 || count === 256));
 });
 
+test('however many keys are searched at one address, it gets one such burst each ten seconds', () => {
+  const { list, puncher, spreads } = setUp([HOME, HOME], true);
+  const env = testEnv(2);
+  const keys = Array.from({ length: 8 }, () => new SearchList(generateKeyPair(env).publicKey, true, () => {}));
+  for (const each of keys) each.entries.push(...list.entries);
+  for (let now = 0; now < 30_000; now += 1_000) for (const each of keys) puncher.onRequest(now, each);
+  assert.equal(spreads.filter((count) => count > 0).length, 3);
+});
+
 test('with a port of our own that is the same for all, or may be, there are no such bursts', () => {
   for (const varies of [false, undefined]) {
     const { list, puncher, spreads } = setUp([HOME, HOME], varies);

@@ -48,7 +48,10 @@ test('a burst comes from many ports, and the one that is answered is the way fro
   assert.deepEqual(await next, [chosen]);
 });
 
-test('a peer heard at the own port is answered from there again', async (t) => {
+test('a peer that only the own port hears any more is answered from there again; a forged datagram changes nothing', async (t) => {
+  let late = 0;
+  const real = performance.now.bind(performance);
+  t.mock.method(performance, 'now', () => real() + late);
   const node = await UdpSocket.open({ host: HOST, port: 0 });
   t.after(() => node.close());
   const { socket, at, hear } = await peer(t);
@@ -59,12 +62,30 @@ test('a peer heard at the own port is answered from there again', async (t) => {
   node.onDatagram = () => heard.resolve();
   socket.send(Uint8Array.of(2), chosen, HOST);
   await heard.promise;
-  heard = Promise.withResolvers<void>();
-  socket.send(Uint8Array.of(2), node.port, HOST);
-  await heard.promise;
-  const next = hear(1);
-  node.send(at, Uint8Array.of(3));
-  assert.deepEqual(await next, [node.port]);
+  for (const expected of [chosen, node.port]) {
+    heard = Promise.withResolvers<void>();
+    socket.send(Uint8Array.of(2), node.port, HOST);
+    await heard.promise;
+    const next = hear(1);
+    node.send(at, Uint8Array.of(3));
+    assert.deepEqual(await next, [expected]);
+    late += 10_000;
+  }
+});
+
+test('a node bound to one address sends bursts from that address alone', async (t) => {
+  const node = await UdpSocket.open({ host: '127.0.0.2', port: 0 });
+  t.after(() => node.close());
+  const { socket, at } = await peer(t);
+  const sources: string[] = [];
+  const all = new Promise<void>((resolve) => {
+    socket.on('message', (_data, from) => {
+      if (sources.push(from.address) === 4) resolve();
+    });
+  });
+  node.send(at, Uint8Array.of(1), 3);
+  await all;
+  assert.deepEqual([...new Set(sources)], ['127.0.0.2']);
 });
 
 test('what strangers send to a further port is not heard', async (t) => {
