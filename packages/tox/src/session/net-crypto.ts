@@ -155,7 +155,7 @@ export class NetCrypto {
         this.#answerCookieRequest(now, from, data);
         return true;
       case COOKIE_RESPONSE:
-        this.#byChannel.get(from)?.handleCookieResponse(now, from, data);
+        this.#handleCookieResponse(now, from, data);
         return true;
       case HANDSHAKE:
         this.#handleHandshake(now, from, data);
@@ -193,7 +193,7 @@ export class NetCrypto {
   /** The way through relays to the node with this DHT key may be another one. */
   relaysChanged(now: Mono, dhtKey: PublicKey): void {
     const channel = relayChannelTo(dhtKey);
-    this.#byChannel.get(channel)?.setRelay(now, channel);
+    for (const each of this.#byKey.values()) if (each.ways.relay === channel) each.setRelay(now, channel);
   }
 
   /** Ends session or attempt; an open session is killed at the peer too. */
@@ -277,6 +277,12 @@ export class NetCrypto {
     this.#owner.send(from, encodeCookieResponse(shared, randomNonce(this.#env), cookie, request.echo));
   }
 
+  #handleCookieResponse(now: Mono, from: Channel, data: Uint8Array): void {
+    this.#byChannel.get(from)?.handleCookieResponse(now, from, data);
+    if (!isRelayed(from)) return;
+    for (const each of this.#byKey.values()) if (each.ways.relay === from) each.handleCookieResponse(now, from, data);
+  }
+
   #handleHandshake(now: Mono, from: Channel, data: Uint8Array): void {
     const outer = handshakeCookie(data);
     const cookie = outer && this.#cookies.open(now, outer);
@@ -312,18 +318,22 @@ export class NetCrypto {
   #handleData(now: Mono, from: Channel, data: Uint8Array): boolean {
     const user = this.#byChannel.get(from);
     if (user?.handleData(now, from, data)) return true;
-    const other = this.#successor(from, data) ?? (user ? undefined : this.#moved(now, from, data));
+    const other = this.#successor(from, data, user) ?? (user ? undefined : this.#moved(now, from, data));
     if (!other) return false;
     if (isRelayed(from)) this.#claimRelay(now, other, true);
     else this.#setDirect(now, other, from, true);
     return other.handleData(now, from, data);
   }
 
-  /** A new session whose handshake came from a channel in use: the first data packet proves that it is there. */
-  #successor(from: Channel, data: Uint8Array): Connection | undefined {
+  /**
+   * A new session whose handshake came from a channel in use, or one that shares the way through relays:
+   * its data packet proves that it is there.
+   */
+  #successor(from: Channel, data: Uint8Array, user: Connection | undefined): Connection | undefined {
     for (const connection of this.#byKey.values()) {
-      const here = connection.ways.direct === from || connection.ways.relay === from;
-      if (here && connection.state === 'not-confirmed' && connection.opens(data)) return connection;
+      const { ways, state } = connection;
+      const here = ways.relay === from || (ways.direct === from && state === 'not-confirmed');
+      if (here && connection !== user && connection.opens(data)) return connection;
     }
     return undefined;
   }
@@ -353,14 +363,14 @@ export class NetCrypto {
 
   /**
    * Relays lead to a DHT key, which a hostile friend may have named as its own: an open session keeps
-   * it. `proven`: a data packet came from there.
+   * it, attempts share it. `proven`: a data packet came from there.
    */
   #claimRelay(now: Mono, connection: Connection, proven: boolean): void {
     const channel = relayChannelTo(connection.dhtKey);
     const user = this.#byChannel.get(channel);
     if (user && user !== connection) {
       if (user.state === 'established' && !proven) return;
-      user.setRelay(now, undefined);
+      if (proven) user.setRelay(now, undefined);
     }
     this.#byChannel.set(channel, connection);
     connection.setRelay(now, channel);
