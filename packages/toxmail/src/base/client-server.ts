@@ -8,7 +8,7 @@ import type { Logger } from './log.ts';
 export interface ClientWire {
   /** Resolves when there is room for more; rejects when the connection is gone. */
   write(data: Uint8Array): Promise<void>;
-  /** Ends the connection after what was written. */
+  /** Ends the connection after what was written, if the client takes that within CLOSING_MS. */
   close(): void;
   /** Stop or go on reading: bounds what is kept of commands sent ahead. */
   pause(): void;
@@ -59,8 +59,9 @@ interface Address {
 
 /** Connections of strangers from one place beyond this machine: nobody keeps all others from logging in. */
 const UNKNOWN_PER_NETWORK_MAX = 10;
-/** How long a client has to take our last words when we stop, milliseconds. */
+/** How long a client has to take our last words when we stop, and when only its session ends, milliseconds. */
 const LAST_WORDS_MS = 1_000;
+const CLOSING_MS = 30_000;
 
 /** A protocol of lines for many clients: on a TCP port in clear, and on another one within TLS (RFC 8314). */
 export class ClientServer<Session extends ClientSession> {
@@ -159,7 +160,7 @@ export class ClientServer<Session extends ClientSession> {
   }
 
   #serve(first: Socket, isTls: boolean): void {
-    const { tls } = this.#options;
+    const { tls, scheduler } = this.#options;
     let socket = first;
     const attach = (): void => {
       this.#connections.set(socket, session);
@@ -183,7 +184,16 @@ export class ClientServer<Session extends ClientSession> {
     };
     const wire: ClientWire & { secure: boolean } = {
       write: (data) => writeTo(socket, data),
-      close: () => void socket.destroySoon(),
+      close: () => {
+        const mine = socket;
+        mine.destroySoon();
+        // Who reads nothing would keep its place for ever.
+        if (!mine.destroyed)
+          mine.once(
+            'close',
+            scheduler.at(scheduler.mono() + CLOSING_MS, () => mine.destroy()),
+          );
+      },
       pause: () => void socket.pause(),
       resume: () => void socket.resume(),
       secure: isTls,

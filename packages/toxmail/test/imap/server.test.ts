@@ -3,21 +3,21 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { ImapFlow } from 'imapflow';
-import { systemScheduler } from '../../src/base/clock.ts';
+import { type Scheduler, systemScheduler } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
-import { CONNECTIONS_UNKNOWN_MAX } from '../../src/imap/limits.ts';
+import { CONNECTIONS_UNKNOWN_MAX, IDLE_TIMEOUT_MS } from '../../src/imap/limits.ts';
 import { ImapServer } from '../../src/imap/server.ts';
-import { until } from '../../src/testing/virtual-scheduler.ts';
+import { settle, until, VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
 import { outwardAddress } from '../tls/pair.ts';
 import { MemoryStore } from './memory-store.ts';
 
 const MAIL = 'Subject: one\r\nFrom: a@tox\r\nTo: b@tox\r\n\r\nHello you\r\n';
 
-async function serve(t: TestContext, host = '127.0.0.1') {
+async function serve(t: TestContext, host = '127.0.0.1', scheduler: Scheduler = systemScheduler) {
   const store = new MemoryStore();
   const server = new ImapServer({
     authenticate: async (user, password) => (password === 'right' ? { account: user, store } : undefined),
-    scheduler: systemScheduler,
+    scheduler,
     log: silentLogger,
     version: '1',
   });
@@ -122,6 +122,21 @@ test('stopping says goodbye to clients in IDLE and is not held up by one that do
   assert.match(idle.said, /\* BYE Toxmail stops\r\n$/);
   assert.ok(performance.now() - started < 3_000);
   stuck.socket.destroy();
+});
+
+test('a client that reads nothing does not keep its place for ever', async (t) => {
+  const scheduler = new VirtualScheduler();
+  const { store, server, port } = await serve(t, '127.0.0.1', scheduler);
+  store.inbox.deliver(`Subject: big\n\n${'x'.repeat(20_000_000)}`);
+  const stuck = new Raw(port);
+  t.after(() => stuck.socket.destroy());
+  stuck.send('a LOGIN mum right\r\nb SELECT INBOX\r\n');
+  await stuck.until(/b OK/);
+  stuck.socket.pause();
+  stuck.send('c FETCH 1 BODY.PEEK[]\r\n');
+  await settle(1_000); // the system's buffers fill up
+  await scheduler.advance(IDLE_TIMEOUT_MS + 60_000);
+  await until(() => [...server.sessions()].length === 0);
 });
 
 test('sessions of an account end with its password, others stay', async (t) => {
