@@ -11,6 +11,7 @@ export async function handleIdle(context: Context, input: Input): Promise<string
   const { view } = context;
   let telling: Promise<void> | undefined;
   let failure: unknown;
+  let idling = true;
   const tell = async (): Promise<void> => {
     // A client that reads slowly is told later, of all at once: nothing is queued for it.
     do {
@@ -27,6 +28,8 @@ export async function handleIdle(context: Context, input: Input): Promise<string
       })
       .finally(() => {
         telling = undefined;
+        // What came between its last look and now.
+        if (idling && failure === undefined && view?.stale && !view.gone) wake();
       });
   };
   context.out.line('+ idling');
@@ -39,6 +42,7 @@ export async function handleIdle(context: Context, input: Input): Promise<string
   try {
     wake();
     const line = await input.line(DONE_MAX);
+    idling = false;
     if (view) view.onChange = () => {};
     await telling;
     if (failure !== undefined) throw failure;

@@ -20,9 +20,9 @@ export async function handleStore(context: Context, command: StoreCommand): Prom
   writeKeywords(context);
   const modified = new Set(result.modified);
   if (!silent) {
-    view.told(uids);
     for (const uid of uids) {
       if (modified.has(uid)) continue;
+      view.told(uid);
       writeFlags(context, view.numberOf(uid), uid, byUid || context.condstore);
       await context.flushIfFull();
     }

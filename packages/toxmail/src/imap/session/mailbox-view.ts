@@ -111,10 +111,9 @@ export class MailboxView {
     return [...folder.uids].filter((_, index) => folder.modSeqAt(index) > since);
   }
 
-  /** The client knows these flags: it was told, or it made them. */
-  told(uids: Iterable<number>): void {
-    if (this.#changed === 'all') return;
-    for (const uid of uids) this.#changed.delete(uid);
+  /** The client knows this mail's flags: it was told, or it made them. */
+  told(uid: number): void {
+    if (this.#changed !== 'all') this.#changed.delete(uid);
   }
 
   /**

@@ -123,6 +123,7 @@ export class ImapSession implements ClientSession {
       this.#end();
       wire.close();
     }
+    this.#context.deselect(); // opened while the connection ended
   }
 
   #rules(): FragmentRules {

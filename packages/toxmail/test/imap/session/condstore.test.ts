@@ -52,6 +52,18 @@ test('a conditional STORE leaves alone what others changed since', async () => {
   );
 });
 
+test('a mail that a conditional STORE leaves alone is told with what others made of it', async () => {
+  const all = box();
+  const client = await all.select('CONDSTORE');
+  await all.store.inbox.storeFlags([2], { mode: 'add', flags: ['\\Answered'] });
+  await client.run(
+    'C: a STORE 1:2 (UNCHANGEDSINCE 5) +FLAGS (\\Deleted)',
+    'S: * 1 FETCH (UID 1 FLAGS (\\Deleted) MODSEQ (7))',
+    'S: * 2 FETCH (UID 2 FLAGS (\\Answered) MODSEQ (6))',
+    'S: a OK [MODIFIED 2] Some mails were changed meanwhile',
+  );
+});
+
 test('QRESYNC: a client that comes back learns what it missed, and nothing else', async () => {
   const all = box();
   all.store.inbox.remove([2]); // 6

@@ -1,4 +1,6 @@
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { settle } from '../../../src/testing/virtual-scheduler.ts';
 import { ImapBox } from '../script.ts';
 
 test('LIST shows all folders with what they are for and whether others are below', async () => {
@@ -151,4 +153,23 @@ test('STATUS and QUOTA', async () => {
     'C: f GETQUOTA ""',
     'S: f NO [NONEXISTENT] There is no such quota root',
   );
+});
+
+test('a client that leaves while its folder is being opened leaves nothing behind', async () => {
+  const box = new ImapBox();
+  const client = await box.logIn();
+  let open = (): void => {};
+  const folder = box.store.folder.bind(box.store);
+  box.store.folder = async (name) => {
+    await new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    return folder(name);
+  };
+  client.send('a SELECT INBOX\r\n');
+  await settle();
+  client.session.disconnected();
+  open();
+  await client.ended;
+  assert.equal(box.store.inbox.listeners, 0);
 });
