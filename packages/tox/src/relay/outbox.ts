@@ -101,14 +101,15 @@ export class Outbox {
     return this.#sealer.take();
   }
 
-  /** The answer to a ping: all that left before it was read. Some answers may be missing. */
-  answered(now: Mono, id: Uint8Array): void {
+  /** The answer to a ping: all that left before it was read. Some answers may be missing. False: no ping of ours. */
+  answered(now: Mono, id: Uint8Array): boolean {
     const found = this.#marks.findIndex((mark) => mark.left && sameBytes(mark.id, id));
     const mark = this.#marks[found];
-    if (!mark) return;
+    if (!mark) return false;
     this.#marks.splice(0, found + 1);
     this.#read = mark.upTo;
     if (mark.at !== undefined) this.#shortestTrip = Math.min(now - mark.at, this.#shortestTrip ?? now - mark.at);
+    return true;
   }
 
   /** So much of what the stream was handed waits in it. */

@@ -121,7 +121,8 @@ export class ServedClient {
 
   /** A ping among the frames was answered. */
   answered(now: Mono, pingId: Uint8Array): void {
-    this.#outbox?.answered(now, pingId);
+    if (!this.#outbox?.answered(now, pingId)) return;
+    this.pingId = undefined; // it lives, even if on a slow line our own ping still waits behind much else
     this.#pool.touched.add(this);
   }
 

@@ -169,6 +169,25 @@ test('clients are pinged every 30 s and kicked when they do not answer within 10
   assert.equal(service.server.stats.timedOut, 1);
 });
 
+test('a client on a slow line, where our ping waits behind data, is kept while it shows that data arrives', () => {
+  const service = new Service();
+  const slow = service.raw(PING);
+  const b = service.guest();
+  slow.send(Uint8Array.of(0, ...b.keys.publicKey));
+  b.client.requestRoute(slow.keys.publicKey as PublicKey);
+  service.settle();
+  for (let i = 0; i < 20; i++) b.client.sendData(16, new Uint8Array(1_400));
+  service.settle();
+  const mark = slow.received().find((packet) => packet[0] === 4)!;
+  service.advance(35_000);
+  slow.send(Uint8Array.of(5, ...mark.subarray(1)));
+  service.advance(69_999);
+  assert.ok(slow.line.open);
+  slow.send(Uint8Array.of(5, ...mark.subarray(1)));
+  service.advance(70_000);
+  assert.equal(slow.line.open, false, 'an answer counts once');
+});
+
 test('an idle relay sleeps: it has no deadline without connections', () => {
   const service = new Service();
   assert.equal(service.server.nextWake(), undefined);
