@@ -73,6 +73,8 @@ export interface ConnectionOwner {
 // Spec: net_crypto (CRYPTO_SEND_PACKET_INTERVAL, MAX_NUM_SENDPACKET_TRIES).
 const REPEAT_INTERVAL = 1_000;
 const MAX_TRIES = 8;
+/** Ours: a relay that tells ever new routes makes us repeat no sooner, ms. */
+const REPEAT_PAUSE = 50;
 const REQUEST_INTERVAL = 1_000;
 
 // Ours.
@@ -113,6 +115,7 @@ export class Connection implements PacketSink {
   #repeated: Uint8Array | undefined;
   #tries = 0;
   #repeatAt = Number.POSITIVE_INFINITY;
+  #repeatedAt: Mono = Number.NEGATIVE_INFINITY;
   #firstSentAt: Mono | undefined;
   #roundTrip: number | undefined;
 
@@ -175,7 +178,9 @@ export class Connection implements PacketSink {
     if (this.#ended()) return;
     if (this.ways.setRelay(now, channel) && this.state !== 'established') {
       this.#tries = 0;
-      this.#sendRepeated(now);
+      const soonest = this.#repeatedAt + REPEAT_PAUSE;
+      if (now >= soonest) this.#sendRepeated(now);
+      else this.#repeatAt = Math.min(this.#repeatAt, soonest);
     }
     this.#schedule();
   }
@@ -411,6 +416,7 @@ export class Connection implements PacketSink {
     const relayed = ways.relay !== undefined && this.#owner.send(ways.relay, this.#repeated.slice());
     this.#repeatAt = direct || ways.relayWay !== 'none' ? now + REPEAT_INTERVAL : Number.POSITIVE_INFINITY;
     if (!direct && !relayed) return;
+    this.#repeatedAt = now;
     if (this.#tries === 0) this.#firstSentAt = now;
     this.#tries++;
   }

@@ -10,6 +10,7 @@ function setUp() {
   const env = testEnv(1);
   const under: { from: KeyId; to: KeyId; data: Uint8Array }[] = [];
   const nodes = new Map<KeyId, NetCrypto>();
+  const way: { to: 'route' | 'oob' | 'none' } = { to: 'route' };
   const node = () => {
     const realKeys = generateKeyPair(env);
     const dhtKeys = generateKeyPair(env);
@@ -22,7 +23,7 @@ function setUp() {
         dhtSharedKeys: new SharedKeys(dhtKeys.secretKey, 16),
         send: () => {},
         relays: {
-          wayTo: () => 'route',
+          wayTo: () => way.to,
           ready: () => true,
           doubt() {},
           send: (to, data) => under.push({ from: id, to, data: data.slice() }) > 0,
@@ -51,7 +52,7 @@ function setUp() {
       }
     }
   };
-  return { env, us: node(), friend: node(), run };
+  return { env, us: node(), friend: node(), run, way, under };
 }
 
 test('a friend who names the DHT key of another one, again and again, does not keep us from that one over relays', () => {
@@ -73,4 +74,19 @@ test('a friend who names the DHT key of another one, again and again, does not k
     run(8_000, 12_000);
     assert.ok(us.sessions.heardAt(friend.real)! > heard!, 'the session goes on');
   }
+});
+
+test('a relay that says ever anew that the friend is there gets no flood of handshakes', () => {
+  const { us, friend, way, under, run } = setUp();
+  us.sessions.connect(0, friend.real, friend.dht);
+  for (let now = 100; now < 1_100; now++) {
+    way.to = 'none';
+    us.sessions.relaysChanged(now, friend.dht);
+    way.to = 'route';
+    us.sessions.relaysChanged(now, friend.dht);
+    us.sessions.wake(now);
+  }
+  assert.ok(under.length > 1 && under.length <= 22, `${under.length} packets in a second`);
+  run(1_100, 2_000);
+  assert.ok(us.sessions.established(friend.real));
 });
