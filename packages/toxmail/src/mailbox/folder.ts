@@ -365,6 +365,7 @@ export class MailFolder implements Folder {
     const { state } = this;
     const gone: number[] = [];
     let fromNew = false;
+    let uids: Uint32Array;
     try {
       const before = await this.#eachFile(
         indexes,
@@ -377,13 +378,14 @@ export class MailFolder implements Folder {
         UNLINK_AT_ONCE,
       );
       gone.push(...before);
-      return state.vanish(ascending(gone), by);
-    } catch (error) {
-      state.vanish(ascending(gone), by);
-      throw error;
     } finally {
-      if (gone.length > 0) await (fromNew ? state.maildir.syncRemovals() : state.maildir.syncCur());
+      try {
+        if (gone.length > 0) await (fromNew ? state.maildir.syncRemovals() : state.maildir.syncCur());
+      } finally {
+        uids = state.vanish(ascending(gone), by);
+      }
     }
+    return uids;
   }
 
   /**

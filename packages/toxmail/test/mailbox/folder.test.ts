@@ -278,6 +278,19 @@ test('EXPUNGE removes what is marked, of the UIDs given, and QRESYNC clients hea
   assert.equal((await box.names()).length, 1);
 });
 
+test('nobody hears that mails are gone before a power cut could not bring them back', async () => {
+  const box = await Box.make();
+  let synced = 0;
+  const syncFolder = async (): Promise<void> => void synced++;
+  const folder = await inbox(await box.open({ files: { ...unsynced, syncFolder } }));
+  await append(folder, mail('one'), ['\\Deleted']);
+  const before = synced;
+  const heard: number[] = [];
+  folder.changes(({ kind }) => kind === 'expunged' && heard.push(synced));
+  assert.deepEqual([...(await folder.expunge())], [1]);
+  assert.deepEqual(heard, [before + 1]);
+});
+
 test('several mails of one APPEND come all or none', async () => {
   const box = await Box.make();
   const folder = await inbox(await box.open());
