@@ -435,6 +435,7 @@ export class Pop3Session implements ClientSession {
   }
 
   #touch(): void {
+    if (this.#idle && !this.authenticated) return; // a stranger has its time from the greeting on, however it is spent
     this.#idle?.();
     this.#idle = undefined;
     if (this.#state === 'closed') return;

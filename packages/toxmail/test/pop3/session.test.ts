@@ -258,6 +258,19 @@ test('random bytes in every state never end in anything but -ERR', async () => {
   }
 });
 
+test('a stranger has ten minutes in all, however busy', async () => {
+  const box = new Mailbox();
+  const client = await box.connect();
+  for (let minute = 1; minute < 10; minute++) {
+    await box.scheduler.advance(60_000);
+    await client.run('C: USER somebody', 'S: +OK');
+  }
+  assert.equal(client.closed, false);
+  await box.scheduler.advance(61_000);
+  assert.equal(client.closed, true);
+  box.remove();
+});
+
 test('after ten idle minutes the connection closes and nothing is deleted', async () => {
   const client = await mailbox(ofSize(50)).logIn();
   await client.run('C: DELE 1', 'S: +OK*');
