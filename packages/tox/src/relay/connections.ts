@@ -39,6 +39,8 @@ const MAX_HOME = 32;
 const ENOUGH_HOME = 8;
 /** Connections in all. Peers share relays, so that even hundreds of friends need few. */
 const MAX_CONNECTIONS = 64;
+/** Of these, not for relays that only friends named: our own three, and the one that we are. */
+const RESERVED = WANTED + 1;
 /** Relays that one peer may name in a while: each may cost a connection to somebody who did not ask for it. */
 const NAMED_RATE = { burst: 12, perSecond: 0.1 };
 /** Handshakes that peers whom we do not know send through one relay, and through all. */
@@ -448,7 +450,7 @@ export class RelayConnections {
         link.idleSince = undefined;
         if (link.state !== 'idle') continue;
         if (link.retryAt > now) this.#reviewBy(link.retryAt);
-        else if (this.#live.size < MAX_CONNECTIONS) this.#connect(now, link);
+        else if (this.#live.size < this.#most(link)) this.#connect(now, link);
       } else if (link.state === 'idle') {
         if (!this.#home.has(link) && !named.has(link)) this.#links.delete(link.id);
       } else {
@@ -469,6 +471,11 @@ export class RelayConnections {
       for (const [link, route] of peer.routes) if (route.online) wanted.add(link);
     }
     return wanted;
+  }
+
+  /** Connections at which there is no place for this one. */
+  #most(link: RelayLink): number {
+    return this.#home.has(link) || link === this.#own ? MAX_CONNECTIONS : MAX_CONNECTIONS - RESERVED;
   }
 
   #connect(now: Mono, link: RelayLink): void {

@@ -153,3 +153,20 @@ test('large packets take each route in turn while none has shown that it works, 
   }
   for (const { hear } of played) assert.deepEqual(hear(), [16, 16]);
 });
+
+test('however many relays friends name, there is a place for our own', () => {
+  const { env, opened, connections, login } = setUp();
+  for (let i = 0; i < 30; i++) {
+    const friend = generateKeyPair(env).publicKey;
+    connections.addPeer(0, friend);
+    for (let port = 1; port <= 3; port++) {
+      const named = { publicKey: generateKeyPair(env).publicKey, at: endpoint(`203.0.113.${i}`, port)! };
+      connections.addPeerRelay(0, friend, named, false);
+    }
+  }
+  assert.equal(opened.splice(0).length, 60);
+  const relay = generateKeyPair(env);
+  connections.addRelay(0, { publicKey: relay.publicKey, at: at(443) });
+  login(0, opened.shift()!, relay);
+  assert.ok(connections.isOnline(relay.publicKey));
+});
