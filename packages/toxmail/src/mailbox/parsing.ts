@@ -13,8 +13,8 @@ export class Parsing {
   readonly #state: FolderState;
   /** Looks where the mails' files are now. */
   readonly #look: () => Promise<void>;
-  /** UIDs that the index was asked to read. */
-  readonly #asked = new Set<number>();
+  /** UIDs that the index was asked to read, and in which files. */
+  readonly #asked = new Map<number, string>();
   /** BOUNDED by the sessions that wait. */
   #waiters: (() => void)[] = [];
   /** Mails that are not parsed, as far as we count. */
@@ -47,11 +47,13 @@ export class Parsing {
     const { table } = this.#state;
     let lost = false;
     for (const { uid, content, size, dateMs } of mails) {
+      const path = this.#asked.get(uid);
       this.#asked.delete(uid);
       const i = table.indexOf(uid);
       if (i < 0) continue;
       if (content === undefined) {
-        lost = true;
+        // A mail that we renamed ourselves meanwhile, as each new one that a program sees, is found without a look.
+        lost ||= table.paths[i] === path;
         this.#from = Math.min(this.#from, uid);
         continue;
       }
@@ -97,8 +99,11 @@ export class Parsing {
   #ask(uids: readonly number[], hurry: boolean): void {
     const { table, maildir, deps, key } = this.#state;
     if (uids.length === 0) return;
-    for (const uid of uids) this.#asked.add(uid);
-    const mails = uids.map((uid) => ({ uid, path: join(maildir.path, table.paths[table.indexOf(uid)]!) }));
+    const mails = uids.map((uid) => {
+      const path = table.paths[table.indexOf(uid)]!;
+      this.#asked.set(uid, path);
+      return { uid, path: join(maildir.path, path) };
+    });
     deps.index.parse(key, mails, hurry);
   }
 

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { errorCode } from '../../src/base/files.ts';
 import type { MailFolder } from '../../src/mailbox/folder.ts';
+import type { MailIndex } from '../../src/mailbox/index/mail-index.ts';
 import { MailboxError } from '../../src/mailbox/types.ts';
 import { FailingFiles, systemError } from '../../src/testing/failing-files.ts';
-import { append, Box, flags, inbox, listen, mail, read, record, unsynced } from './harness.ts';
+import { VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
+import { append, Box, flags, inbox, listen, mail, read, record, search, unsynced } from './harness.ts';
 
 test('an appended mail has its UID, flags, date and bytes, and is a file that any Maildir program reads', async () => {
   const box = await Box.make();
@@ -388,4 +390,34 @@ test('a delivery is heard of at once, by the listeners of an open folder', async
   assert.deepEqual([...((await added) as { uids: Uint32Array }).uids], [1]);
   await folder.sync();
   assert.equal(heard.changes.length, 1, 'the news of the system are not a second mail');
+});
+
+test('a new mail that a program takes before it was read does not cost a look at all names', async () => {
+  const box = await Box.make();
+  const looks: string[] = [];
+  const files = {
+    ...unsynced,
+    readdir: (path: string) => {
+      looks.push(path);
+      return unsynced.readdir(path);
+    },
+  };
+  let held: (() => void)[] | undefined = [];
+  const onIndex = (index: MailIndex): void => {
+    const parse = index.parse.bind(index);
+    index.parse = (...what) => (held ? void held.push(() => parse(...what)) : parse(...what));
+  };
+  const folder = await inbox(await box.open({ files, scheduler: new VirtualScheduler(), onIndex }));
+  const heard = listen(folder);
+  const writer = await folder.state.maildir.create('00ff');
+  await writer.append(Buffer.from(mail('delivered')));
+  const added = heard.next('added');
+  await writer.commit();
+  await added;
+  await folder.takeNew();
+  looks.length = 0;
+  for (const parse of held.splice(0)) parse(); // of the file in new/, where it is no more
+  held = undefined;
+  assert.deepEqual(await search(folder, { key: 'header', name: 'subject', text: 'delivered' }), [1]);
+  assert.deepEqual(looks, []);
 });

@@ -7,6 +7,7 @@ import { type FileSystem, realFiles } from '../../src/base/files.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import type { MailFolder } from '../../src/mailbox/folder.ts';
 import { IndexThread } from '../../src/mailbox/index/index-client.ts';
+import type { MailIndex } from '../../src/mailbox/index/mail-index.ts';
 import { MaildirStore } from '../../src/mailbox/mail-store.ts';
 import type { FolderChange, MessageRecord, SearchKey, Wanted } from '../../src/mailbox/types.ts';
 import { Maildir } from '../../src/maildir/maildir.ts';
@@ -31,6 +32,8 @@ export interface BoxOptions {
   readonly files?: FileSystem;
   readonly scheduler?: Scheduler;
   readonly quota?: () => number | undefined;
+  /** Gets the index in hand before it is used. */
+  readonly onIndex?: (index: MailIndex) => void;
 }
 
 /** An account's folder on the real disk. `open` starts the mailbox on it, as a daemon does. */
@@ -56,8 +59,14 @@ export class Box {
     return join(this.root, 'index.db');
   }
 
-  async open({ files = realFiles, scheduler = systemScheduler, quota }: BoxOptions = {}): Promise<MaildirStore> {
+  async open({
+    files = realFiles,
+    scheduler = systemScheduler,
+    quota,
+    onIndex,
+  }: BoxOptions = {}): Promise<MaildirStore> {
     const index = thread.open(this.indexFile);
+    onIndex?.(index);
     const store = new MaildirStore({
       files,
       scheduler,
