@@ -81,7 +81,7 @@ function findCommand(words: readonly string[]): { command: CommandSpec; rest: re
     const name = words.slice(0, count).join(' ');
     const known = COMMANDS.find((each) => each.name === name);
     if (known) return { command: known, rest: words.slice(count) };
-    const alias = ALIASES[name];
+    const alias = ALIASES.get(name);
     // Without a command there can be no further words: "toxmail stauts" is a mistake, not a run.
     if (alias !== undefined && words.length === count)
       return { command: COMMANDS.find((each) => each.name === alias)!, rest: [] };

@@ -143,7 +143,10 @@ export const COMMANDS: readonly CommandSpec[] = [
 ];
 
 /** What a command may be shortened to. */
-export const ALIASES: Readonly<Record<string, string>> = { '': 'run', queue: 'queue list' };
+export const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['', 'run'],
+  ['queue', 'queue list'],
+]);
 
 export const GLOBAL_OPTIONS: readonly OptionHelp[] = [
   { name: 'data', value: 'DIR', help: "the data folder (TOXMAIL_DATA, else the platform's)" },
