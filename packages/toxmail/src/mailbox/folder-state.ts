@@ -16,6 +16,8 @@ import { type UidEntry, UidList } from './uid-list.ts';
 
 /** Without news of the system a folder's times are looked at so often at most; a look at all names costs more. */
 const LOOK_EVERY_MS = 5_000;
+/** … at this while the system tells news and the times are known to have changed: they say nothing then. */
+const LOOK_AGAIN_MS = 60_000;
 /** … and takes at most this part of the time. */
 const LOOK_SHARE = 20;
 
@@ -61,6 +63,8 @@ export class FolderState {
   /** Times of new/ and cur/ when all names were last looked at. */
   #stamp = '';
   #lookedAt = 0;
+  /** What changed since then, by us or as the system told, changed those times. */
+  #timesExplained = false;
   #mustLook = false;
   #lookTook = 0;
   readonly #parsing: Parsing;
@@ -168,9 +172,13 @@ export class FolderState {
     await this.turn(async () => {
       if (this.#gone) return;
       if (this.#mustLook || (this.#watch && touched === undefined)) return this.look();
-      if (touched && touched.size > 0 && !(await this.#takeIn(touched))) return this.look();
+      if (touched && touched.size > 0) {
+        if (!(await this.#takeIn(touched))) return this.look();
+        this.#timesExplained = true;
+      }
       const { scheduler } = this.deps;
-      const wait = Math.max(LOOK_EVERY_MS, this.#lookTook * LOOK_SHARE);
+      const least = this.#timesExplained && this.#watch?.works ? LOOK_AGAIN_MS : LOOK_EVERY_MS;
+      const wait = Math.max(least, this.#lookTook * LOOK_SHARE);
       if (scheduler.mono() - this.#lookedAt < wait) return;
       this.#lookedAt = scheduler.mono();
       if ((await this.#times()) !== this.#stamp) await this.look();
@@ -181,6 +189,7 @@ export class FolderState {
   async look(): Promise<void> {
     const { table } = this;
     this.#mustLook = false;
+    this.#timesExplained = false;
     await this.keywords.refresh();
     this.#stamp = await this.#times();
     const seen = new Uint8Array(table.count);
@@ -209,6 +218,7 @@ export class FolderState {
 
   /** We are about to change this name (`cur/NAME`). */
   own(path: string): void {
+    this.#timesExplained = true;
     this.#watch?.own(path);
   }
 

@@ -8,6 +8,8 @@ const GATHER_MS = 5;
 /** BOUNDED: above this the names are forgotten and the whole folder is looked at. */
 const NAMES_MAX = 512;
 
+const SUBS = ['new', 'cur'] as const;
+
 /** Names in cur/ and new/ at which something happened; undefined: too many to tell. */
 export type TouchedNames = ReadonlySet<string> | undefined;
 
@@ -28,15 +30,23 @@ export class FolderWatch {
   constructor(folder: string, scheduler: Scheduler, onTouched: () => void) {
     this.#scheduler = scheduler;
     this.#onTouched = onTouched;
-    for (const sub of ['new', 'cur']) {
+    for (const sub of SUBS) {
       try {
         const watcher = watch(join(folder, sub), { persistent: false }, (_, name) => this.#touched(sub, name));
-        watcher.on('error', () => watcher.close());
+        watcher.on('error', () => {
+          watcher.close();
+          this.#watchers.splice(this.#watchers.indexOf(watcher), 1);
+        });
         this.#watchers.push(watcher);
       } catch {
         // no watches left, or a file system without them
       }
     }
+  }
+
+  /** False: the folder must look by itself. A network file system may tell nothing all the same. */
+  get works(): boolean {
+    return this.#watchers.length === SUBS.length;
   }
 
   /** We are about to change this name ourselves. */
