@@ -20,7 +20,10 @@ export async function evaluate(
   const uids = state.table.uids;
   const search = new Search(uids, state);
   const matches = await search.matches(query, 0);
-  return uids.filter((_, i) => matches[i] === 1);
+  const found = new Uint32Array(uids.length);
+  let count = 0;
+  for (let i = 0; i < uids.length; i++) if (matches[i] === 1) found[count++] = uids[i]!;
+  return found.slice(0, count);
 }
 
 function needsIndex(key: SearchKey): boolean {
@@ -80,7 +83,8 @@ class Search {
         return this.#ranges(key.ranges);
       case 'flag': {
         const bit = this.#state.keywords.bit(key.flag) ?? 0;
-        return this.#where((i) => (this.#state.table.bits[i]! & bit) !== 0);
+        const { bits } = this.#state.table;
+        return this.#where((i) => (bits[i]! & bit) !== 0);
       }
       case 'modseq':
         return this.#where((i) => this.#state.table.modSeqs[i]! >= key.from);
@@ -108,9 +112,10 @@ class Search {
   #where(test: (i: number) => boolean): Marks {
     const marks = new Uint8Array(this.#uids.length);
     const { table } = this.#state;
-    const same = table.uids === this.#uids || table.count >= this.#uids.length;
+    const uids = this.#uids;
+    const now = table.uids;
     for (let n = 0; n < marks.length; n++) {
-      const i = same && table.uids[n] === this.#uids[n] ? n : table.indexOf(this.#uids[n]!);
+      const i = now[n] === uids[n] ? n : table.indexOf(uids[n]!);
       if (i >= 0 && test(i)) marks[n] = 1;
     }
     return marks;

@@ -12,20 +12,22 @@ export async function handleSearch(context: Context, command: SearchCommand, tag
   const view = context.selected;
   const results = command.results ?? (context.rev2 ? ONLY_ALL : undefined);
   if (usesModSeq(command.program)) context.enableCondstore();
-  let uids: Uint32Array;
+  let found: Found;
   try {
     context.checkCharset(command.charset);
-    uids = await searched(view, command.program);
+    found = await searched(view, command.program);
   } catch (error) {
     if (results?.has('SAVE')) view.saved = NO_UIDS; // RFC 5182 §2.1
     throw error;
   }
+  const { uids } = found;
   if (results?.has('SAVE')) view.saved = savedOf(uids, results);
-  const numbers = command.uid ? uids : uids.map((uid) => view.numberOf(uid));
+  const numbers = command.uid ? uids : found.positions.map((position) => position + 1);
   const modSeq = usesModSeq(command.program) ? highestModSeq(view, uids, results) : 0;
   if (results) return writeExtended(context, { tag, uid: command.uid, results, numbers, modSeq });
   const modSeqText = modSeq > 0 ? ` (MODSEQ ${modSeq})` : '';
-  context.out.line(`${['* SEARCH', ...numbers].join(' ')}${modSeqText}`);
+  const list = numbers.length > 0 ? ` ${numbers.join(' ')}` : '';
+  context.out.line(`* SEARCH${list}${modSeqText}`);
   return 'Done';
 }
 
@@ -33,7 +35,7 @@ export async function handleSearch(context: Context, command: SearchCommand, tag
 export async function handleSort(context: Context, command: SortCommand, tag: string): Promise<string> {
   const view = context.selected;
   context.checkCharset(command.charset);
-  const found = await searched(view, command.program);
+  const { uids: found } = await searched(view, command.program);
   const sorted = await view.folder.sort(found, command.criteria);
   if (command.results?.has('SAVE')) view.saved = found;
   const uids = sorted.filter((uid) => view.numberOf(uid) > 0);
@@ -50,7 +52,8 @@ export async function handleThread(context: Context, command: ThreadCommand): Pr
   const algorithm = (['REFERENCES', 'ORDEREDSUBJECT'] as const).find((each) => each === command.algorithm);
   if (!algorithm) throw no('Only REFERENCES and ORDEREDSUBJECT are known', 'CANNOT');
   context.checkCharset(command.charset);
-  const threads: readonly Thread[] = await view.folder.thread(await searched(view, command.program), algorithm);
+  const { uids } = await searched(view, command.program);
+  const threads: readonly Thread[] = await view.folder.thread(uids, algorithm);
   context.out.text('* THREAD');
   if (threads.length > 0) context.out.text(' ');
   writeThreads(context.out, threads, (uid) => (command.uid ? uid : view.numberOf(uid)));
@@ -58,11 +61,19 @@ export async function handleThread(context: Context, command: ThreadCommand): Pr
   return 'Done';
 }
 
-/** The mails found that the client knows of, ascending UIDs. */
-async function searched(view: MailboxView, program: SearchProgram): Promise<Uint32Array> {
+/** Both ascend, and are of the same mails. */
+interface Found {
+  readonly uids: Uint32Array;
+  /** In the view. */
+  readonly positions: Uint32Array;
+}
+
+/** The mails found that the client knows of. */
+async function searched(view: MailboxView, program: SearchProgram): Promise<Found> {
   const found = await view.folder.search(keyOf(view, program));
   const positions = view.positionsOf(found);
-  return positions.length === found.length ? found : positions.map((position) => view.uids[position]!);
+  const uids = positions.length === found.length ? found : positions.map((position) => view.uids[position]!);
+  return { uids, positions };
 }
 
 /** The client's numbers become UIDs: what lies between two positions of its view is in between their UIDs as well. */
