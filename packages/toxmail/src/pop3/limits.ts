@@ -8,6 +8,8 @@ export const IDLE_TIMEOUT_MS = 10 * 60_000;
 export const PIPELINE_MAX = 16 * 1024;
 /** Ours: a mail is read and sent in pieces of this size. */
 export const CHUNK = 64 * 1024;
+/** … and at least this, should the size in a name be wrong. */
+export const CHUNK_MIN = 4 * 1024;
 /** Ours: a log-in that fails so often in one connection ends it. */
 export const FAILURES_PER_CONNECTION = 3;
 /** Ours: bad commands in a row before the connection is closed. */

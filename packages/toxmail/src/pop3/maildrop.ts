@@ -22,7 +22,7 @@ export class Maildrop {
     const mails: MaildirMessage[] = [];
     const sizes: number[] = [];
     for (const mail of await maildir.list()) {
-      const size = await maildir.wireSizeOf(mail);
+      const size = mail.wireSize ?? (await maildir.wireSizeOf(mail));
       if (size === undefined) continue; // another program has just removed it
       mails.push(mail);
       sizes.push(size);

@@ -8,6 +8,7 @@ import {
   AUTH_LINE_MAX,
   BAD_COMMANDS_MAX,
   CHUNK,
+  CHUNK_MIN,
   COMMAND_MAX,
   FAILURES_PER_CONNECTION,
   IDLE_TIMEOUT_MS,
@@ -387,18 +388,18 @@ export class Pop3Session implements ClientSession {
     const file = await this.#drop!.open(n);
     if (!file) return this.#send('-ERR [SYS/PERM] Another program has removed this mail');
     try {
-      await this.#send(reply);
       const text = new MailText(headLines);
-      const chunk = new Uint8Array(CHUNK);
-      let position = 0;
-      while (!text.done) {
+      const chunk = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(CHUNK_MIN, this.#drop!.size(n) + 1)));
+      // A mail of one chunk goes out in one write, with its reply.
+      const pieces: Uint8Array[] = [Buffer.from(`${reply}\r\n`)];
+      for (let position = 0, more = true; more && !text.done; ) {
         const size = await file.read(chunk, position);
-        if (size === 0) break;
         position += size;
-        const out = text.push(chunk.subarray(0, size));
-        if (out.length > 0) await this.#write(out);
+        more = size === chunk.length;
+        pieces.push(text.push(chunk.subarray(0, size)));
+        if (more) await this.#write(Buffer.concat(pieces.splice(0)));
       }
-      await this.#write(Buffer.concat([text.end(), Buffer.from('.\r\n')]));
+      await this.#write(Buffer.concat([...pieces, text.end(), Buffer.from('.\r\n')]));
     } finally {
       await file.close();
     }
