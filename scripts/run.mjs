@@ -90,10 +90,11 @@ function testFiles(folder, ending) {
   return files.sort();
 }
 
-/** Tests see no settings of the person who runs them, except the switches of the interop and fuzz tests. */
+/** Tests see no settings of the person who runs them, except the switches of the interop, sim and fuzz tests. */
 function neutralEnvironment() {
   const kept = (key) =>
     key === 'TOXMAIL_INTEROP' ||
+    key === 'TOXMAIL_SIM_NODES' ||
     key.startsWith('TOXMAIL_FUZZ_') ||
     !(key.startsWith('TOXMAIL_') || key === 'NODE_TEST_CONTEXT');
   return Object.fromEntries(Object.entries(process.env).filter(([key]) => kept(key)));
