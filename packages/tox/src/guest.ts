@@ -5,15 +5,16 @@ import type { Machine } from './core/machine.ts';
 import { Streams } from './core/streams.ts';
 import { generateKeyPair, type KeyPair, keyPairFromSecret, type PublicKey, type SecretKey } from './crypto/keys.ts';
 import { SharedKeys } from './crypto/shared-keys.ts';
-import { FriendConnections, type FriendDht, type FriendOnion } from './friend/friend-connections.ts';
+import type { FriendConnections, FriendDht, FriendOnion } from './friend/friend-connections.ts';
 import type { FriendRelays } from './friend/friend-relays.ts';
+import { friendsOverSessions } from './friend/over-sessions.ts';
 import type { ToxEvent } from './messenger/events.ts';
 import { Messenger } from './messenger/messenger.ts';
 import type { Nospam } from './messenger/tox-id.ts';
 import { RelayConnections } from './relay/connections.ts';
 import { openThroughProxy, type StreamProxy } from './relay/proxy.ts';
 import type { RelayInfo } from './relay/relay-link.ts';
-import { NetCrypto } from './session/net-crypto.ts';
+import type { NetCrypto } from './session/net-crypto.ts';
 
 export interface GuestOptions {
   /** The guest's identity; the host must have its public key among his friends. Absent: a new one. */
@@ -61,7 +62,7 @@ export class Guest implements Machine<ToxEvent> {
         onRelays: () => {},
       },
     );
-    this.#sessions = new NetCrypto(
+    const { sessions, friends } = friendsOverSessions(
       env,
       {
         realKeys,
@@ -70,32 +71,11 @@ export class Guest implements Machine<ToxEvent> {
         send: () => {},
         relays: this.#relays,
       },
-      {
-        isFriend: (key) => this.#friends.isFriend(key),
-        onDhtKey: (at, key, dhtKey) => this.#friends.onSessionDhtKey(at, key, dhtKey),
-        onEstablished: (at, key) => this.#friends.onEstablished(at, key),
-        onClosed: (at, key) => this.#friends.onClosed(at, key),
-        onLossless: (at, key, data) => this.#friends.onLossless(at, key, data),
-        onLossy: (at, key, data) => this.#friends.onLossy(at, key, data),
-        onAcknowledged: (at, key, upTo) => this.#friends.onAcknowledged(at, key, upTo),
-        onWritable: (at, key) => this.#friends.onWritable(at, key),
-        onRerouted: (at, key) => this.#friends.onRerouted(at, key),
-      },
+      { dht: NO_DHT, onion: NO_ONION, relays: this.#friendRelays() },
+      () => this.messenger,
     );
-    this.#friends = new FriendConnections(
-      env,
-      { dht: NO_DHT, onion: NO_ONION, sessions: this.#sessions, relays: this.#friendRelays() },
-      {
-        onConnected: (at, key) => this.messenger.onConnected(at, key),
-        onDisconnected: (at, key) => this.messenger.onDisconnected(at, key),
-        onLossless: (at, key, data) => this.messenger.onLossless(at, key, data),
-        onLossy: (at, key, data) => this.messenger.onLossy(at, key, data),
-        onAcknowledged: (at, key, upTo) => this.messenger.onAcknowledged(at, key, upTo),
-        onWritable: (at, key) => this.messenger.onWritable(at, key),
-        onRerouted: (at, key) => this.messenger.onRerouted(at, key),
-        onFriendRequest: () => {},
-      },
-    );
+    this.#sessions = sessions;
+    this.#friends = friends;
     const none = new Uint8Array(0);
     this.messenger = new Messenger(env, {
       now,

@@ -6,8 +6,9 @@ import { type Stream, type StreamHandler, Streams } from './core/streams.ts';
 import { generateKeyPair, type KeyPair, keyPairFromSecret, type PublicKey, type SecretKey } from './crypto/keys.ts';
 import { SharedKeys } from './crypto/shared-keys.ts';
 import { DhtNode } from './dht/dht-node.ts';
-import { FriendConnections } from './friend/friend-connections.ts';
+import type { FriendConnections } from './friend/friend-connections.ts';
 import type { FriendRelays } from './friend/friend-relays.ts';
+import { friendsOverSessions } from './friend/over-sessions.ts';
 import type { ToxConnection, ToxEvent } from './messenger/events.ts';
 import type { Profile } from './messenger/friend-record.ts';
 import { Messenger } from './messenger/messenger.ts';
@@ -19,7 +20,7 @@ import { RelayConnections } from './relay/connections.ts';
 import { openThroughProxy, type StreamProxy } from './relay/proxy.ts';
 import type { RelayAddress, RelayInfo } from './relay/relay-link.ts';
 import { type RelayLimits, RelayServer, type RelayStats } from './relay/server.ts';
-import { NetCrypto } from './session/net-crypto.ts';
+import type { NetCrypto } from './session/net-crypto.ts';
 import { readToxSave, type ToxSave, writeToxSave } from './state/tox-save.ts';
 import { type Endpoint, endpoint, endpointAddress, isInternal, parseEndpoint } from './wire/endpoint.ts';
 import { MAX_SENT_NODES, type NodeInfo, type PackedNode } from './wire/packed-node.ts';
@@ -155,35 +156,14 @@ export class Tox implements Machine<ToxEvent> {
         onFriendRequest: (at, from, nospam, message) => this.messenger.onFriendRequest(at, from, nospam, message),
       },
     );
-    this.#sessions = new NetCrypto(
+    const { sessions, friends } = friendsOverSessions(
       env,
       { realKeys, dhtKeys, dhtSharedKeys, send, relays: this.#relays },
-      {
-        isFriend: (key) => this.#friends.isFriend(key),
-        onDhtKey: (at, key, dhtKey) => this.#friends.onSessionDhtKey(at, key, dhtKey),
-        onEstablished: (at, key) => this.#friends.onEstablished(at, key),
-        onClosed: (at, key) => this.#friends.onClosed(at, key),
-        onLossless: (at, key, data) => this.#friends.onLossless(at, key, data),
-        onLossy: (at, key, data) => this.#friends.onLossy(at, key, data),
-        onAcknowledged: (at, key, upTo) => this.#friends.onAcknowledged(at, key, upTo),
-        onWritable: (at, key) => this.#friends.onWritable(at, key),
-        onRerouted: (at, key) => this.#friends.onRerouted(at, key),
-      },
+      { dht: this.#dht, onion: this.#onion, relays: this.#friendRelays() },
+      () => this.messenger,
     );
-    this.#friends = new FriendConnections(
-      env,
-      { dht: this.#dht, onion: this.#onion, sessions: this.#sessions, relays: this.#friendRelays() },
-      {
-        onConnected: (at, key) => this.messenger.onConnected(at, key),
-        onDisconnected: (at, key) => this.messenger.onDisconnected(at, key),
-        onLossless: (at, key, data) => this.messenger.onLossless(at, key, data),
-        onLossy: (at, key, data) => this.messenger.onLossy(at, key, data),
-        onAcknowledged: (at, key, upTo) => this.messenger.onAcknowledged(at, key, upTo),
-        onWritable: (at, key) => this.messenger.onWritable(at, key),
-        onRerouted: (at, key) => this.messenger.onRerouted(at, key),
-        onFriendRequest: (at, from, nospam, message) => this.messenger.onFriendRequest(at, from, nospam, message),
-      },
-    );
+    this.#sessions = sessions;
+    this.#friends = friends;
     this.messenger = new Messenger(env, {
       now,
       ownKey: realKeys.publicKey,

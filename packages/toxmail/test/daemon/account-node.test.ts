@@ -29,15 +29,7 @@ test('friends that are in no contact book are removed at the start', async (t) =
   folder.contacts.add({ account: 'me', name: 'ann', publicKey: kept });
   const node = new AccountNode('me', folder, silentLogger, noHooks);
   await node.start(async (profile) => {
-    const peer = (await tox.start({
-      profile,
-      udpPort: 0,
-      bootstrap: [],
-      udp: true,
-      proxy: undefined,
-      lanDiscovery: false,
-      relayPorts: [],
-    }))!;
+    const peer = await tox.startWith(profile);
     peer.friends = () => [kept, gone];
     return peer;
   });
@@ -48,18 +40,7 @@ test('friends that are in no contact book are removed at the start', async (t) =
 test('changes of the profile that come while one is written are written, too', async (t) => {
   const { folder, tox } = await house(t);
   const node = new AccountNode('me', folder, silentLogger, noHooks);
-  await node.start(
-    async (profile) =>
-      (await tox.start({
-        profile,
-        udpPort: 0,
-        bootstrap: [],
-        udp: true,
-        proxy: undefined,
-        lanDiscovery: false,
-        relayPorts: [],
-      }))!,
-  );
+  await node.start(tox.startWith);
   const peer = tox.peers[0]!;
   let version = 0;
   peer.save = () => Buffer.from(`version ${version}`);
@@ -74,18 +55,7 @@ test('the mail transfer hears packets, room and presence of friends, in their or
   const key = newToxId().slice(0, 64);
   folder.contacts.add({ account: 'me', name: 'ann', publicKey: key });
   const node = new AccountNode('me', folder, silentLogger, noHooks);
-  await node.start(
-    async (profile) =>
-      (await tox.start({
-        profile,
-        udpPort: 0,
-        bootstrap: [],
-        udp: true,
-        proxy: undefined,
-        lanDiscovery: false,
-        relayPorts: [],
-      }))!,
-  );
+  await node.start(tox.startWith);
   const heard: string[] = [];
   node.handlers = {
     online: () => heard.push('online'),
@@ -111,18 +81,7 @@ test('a contact that is removed while online counts as offline', async (t) => {
     peerOnline() {},
     peerOffline: (_account, who) => offline.push(who),
   });
-  await node.start(
-    async (profile) =>
-      (await tox.start({
-        profile,
-        udpPort: 0,
-        bootstrap: [],
-        udp: true,
-        proxy: undefined,
-        lanDiscovery: false,
-        relayPorts: [],
-      }))!,
-  );
+  await node.start(tox.startWith);
   tox.peers[0]!.events.friendConnection(key, true);
   node.unfriend(key);
   assert.deepEqual(offline, [key]);

@@ -53,18 +53,7 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
     peerOnline: (_account, key) => heard.push(`online ${key}`),
     peerOffline: (_account, key) => heard.push(`offline ${key}`),
   });
-  await node.start(
-    async (profile) =>
-      (await house.tox.start({
-        profile,
-        udpPort: 0,
-        bootstrap: [],
-        udp: true,
-        proxy: undefined,
-        lanDiscovery: false,
-        relayPorts: [],
-      }))!,
-  );
+  await node.start(house.tox.startWith);
   t.after(() => node.close());
   const parts: RunningParts = {
     listeners: {
@@ -168,18 +157,7 @@ test('what is added while stopped is asked at the next start', async (t) => {
   await run('contact add', { name: 'ann', address: toxId });
   await run('contact add', { name: 'bob', address: `${key}@tox` });
   const node = new AccountNode('me', folder, silentLogger, { peerOnline() {}, peerOffline() {} });
-  await node.start(
-    async (profile) =>
-      (await tox.start({
-        profile,
-        udpPort: 0,
-        bootstrap: [],
-        udp: true,
-        proxy: undefined,
-        lanDiscovery: false,
-        relayPorts: [],
-      }))!,
-  );
+  await node.start(tox.startWith);
   assert.deepEqual(tox.peers[0]!.requested, [toxId]);
   assert.deepEqual(tox.peers[0]!.accepted, [key]);
   await node.close();

@@ -92,6 +92,18 @@ export class FakeTox implements ToxFactory {
     return parseToxId(text).ok ? text : undefined;
   }
 
+  /** As `start` does it, with nothing but the profile. */
+  readonly startWith = async (profile: Uint8Array): Promise<FakePeer> =>
+    (await this.start({
+      profile,
+      udpPort: 0,
+      bootstrap: [],
+      udp: true,
+      proxy: undefined,
+      lanDiscovery: false,
+      relayPorts: [],
+    }))!;
+
   async start(options: ToxPeerOptions): Promise<FakePeer | undefined> {
     if (this.taken.has(options.udpPort)) return undefined;
     const peer = new FakePeer(options);

@@ -17,6 +17,7 @@ import { Relay } from '../../src/submission/relay.ts';
 import { SubmissionServer } from '../../src/submission/server.ts';
 import { FailingFiles } from '../../src/testing/failing-files.ts';
 import { ScriptedTarget } from '../../src/testing/scripted-target.ts';
+import type { TlsProvider } from '../../src/tls/provider.ts';
 import { ANNA_ID, MUM_ID, TOM_ID } from '../contacts/ids.ts';
 import { SmtpClient } from './smtp-client.ts';
 
@@ -28,11 +29,15 @@ export const LIMIT = 100_000;
 export const ANNA = canonicalAddress(ANNA_ID);
 export const MUM = canonicalAddress(MUM_ID);
 
-/**
- * A server with two accounts, mum and tom, who both know Anna. `senders`: clients on this machine need no log-in then, and
- * this is whom they send as.
- */
-export async function bench(t: TestContext, senders?: Record<string, string>) {
+interface Options {
+  /** Clients on this machine need no log-in then, and this is whom they send as. */
+  readonly senders?: Record<string, string>;
+  /** It listens on all addresses then. */
+  readonly tls?: TlsProvider;
+}
+
+/** A server with two accounts, mum and tom, who both know Anna. */
+export async function bench(t: TestContext, { senders, tls }: Options = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'toxmail-smtp-'));
   const spool = join(folder, 'spool');
   mkdirSync(spool);
@@ -69,9 +74,10 @@ export async function bench(t: TestContext, senders?: Record<string, string>) {
     clock: systemScheduler,
     log: silentLogger,
     sizeLimit: LIMIT,
+    tls,
     relay: senders && new Relay({ accounts, from: localhost, senders: new Map(Object.entries(senders)) }),
   });
-  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = await server.listen({ host: tls ? '0.0.0.0' : '127.0.0.1', port: 0 });
   const clients: SmtpClient[] = [];
   t.after(async () => {
     for (const client of clients) client.close();
@@ -81,12 +87,12 @@ export async function bench(t: TestContext, senders?: Record<string, string>) {
     rmSync(folder, { recursive: true, force: true });
   });
   return {
+    server,
     queue,
     contacts,
     db,
     files,
     port,
-    close: () => server.close(),
     accounts,
     connect(): SmtpClient {
       const client = new SmtpClient(port);

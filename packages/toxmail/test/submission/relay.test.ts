@@ -9,7 +9,7 @@ const SENDERS = { 'mum@home.example': 'mum', '@work.example': 'tom' };
 
 /** What a mail server says, without log-in; resolves with the reply to the end of the mail, or the first refusal. */
 async function relayed(t: TestContext, mail: { from: string; to: string[]; text: string }) {
-  const server = await bench(t, SENDERS);
+  const server = await bench(t, { senders: SENDERS });
   const client = server.connect();
   await client.read();
   await client.say('EHLO mail.example');
@@ -74,7 +74,7 @@ test('who is not on the list of mail servers has to log in, and who logs in is t
   await closed.read();
   await closed.say('EHLO x');
   assert.match(await closed.say('MAIL FROM:<mum@home.example>'), /^530 5\.7\.0 /);
-  const server = await bench(t, SENDERS);
+  const server = await bench(t, { senders: SENDERS });
   const client = await server.loggedIn(); // as mum
   await client.say('MAIL FROM:<tom@work.example>');
   await client.say('RCPT TO:<anna@tox>');

@@ -303,7 +303,7 @@ test('stopping tells idle programs and does not wait until they hang up', async 
   await once(idle, 'data');
   const ended = once(idle, 'end');
   const began = performance.now();
-  await b.close();
+  await b.server.close();
   assert.ok(performance.now() - began < 1_500, 'less than what mails under way get');
   await ended;
   assert.match(heard, /^220 .*\r\n421 4\.3\.2 .*\r\n$/);
