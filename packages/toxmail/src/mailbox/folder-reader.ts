@@ -1,12 +1,15 @@
 import { join } from 'node:path';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { errorCode, type OpenFile } from '../base/files.ts';
+import { Slices } from '../base/slices.ts';
 import { type FolderState, uniqueOf } from './folder-state.ts';
 import type { IndexedContent } from './index/mail-index.ts';
+import { UNKNOWN } from './mail-table.ts';
 import { FileMessageReader } from './message-reader.ts';
 import type { PartPlaces } from './mime/parse-mail.ts';
 import { evaluate } from './search.ts';
 import type { MessageReader, MessageRecord, SearchKey, SortKey, Thread, Wanted } from './types.ts';
+import { readPlaces, readRecord } from './unindexed.ts';
 
 /** Mails of one piece of an answer: a millisecond or so. */
 const BATCH = 100;
@@ -32,8 +35,14 @@ export class FolderReader {
   }
 
   async open(uid: number): Promise<MessageReader | undefined> {
-    await this.#state.parsed([uid]);
     const { table, deps } = this.#state;
+    const path = this.#unindexed(uid);
+    const read = path === undefined ? undefined : readPlaces(path);
+    if (read) {
+      const file = await this.#file(uid);
+      return file && new FileMessageReader(file, read.root, read.internalDateMs);
+    }
+    await this.#state.parsed([uid]);
     const i = table.indexOf(uid);
     if (i < 0) return undefined;
     const structure = deps.index.structure(table.contents[i]!);
@@ -59,8 +68,9 @@ export class FolderReader {
   }
 
   async #batch(uids: readonly number[], want: Wanted): Promise<MessageRecord[]> {
-    await this.#state.parsed(uids);
     const { table, deps } = this.#state;
+    const onTheSpot = await this.#readUnindexed(uids, want);
+    await this.#state.parsed(uids.filter((uid) => !onTheSpot.has(uid)));
     const indexes = uids.map((uid) => table.indexOf(uid)).filter((i) => i >= 0);
     const needed =
       want.envelope || want.body || want.bodyStructure || want.headerFields || want.preview || want.objectIds;
@@ -73,8 +83,13 @@ export class FolderReader {
     const byContent = new Map<number, IndexedContent>(contents.map((each) => [each.content, each]));
     const records: MessageRecord[] = [];
     for (const i of indexes) {
-      const content = byContent.get(table.contents[i]!);
       const uid = table.uids[i]!;
+      const read = onTheSpot.get(uid);
+      if (read) {
+        records.push(read);
+        continue;
+      }
+      const content = byContent.get(table.contents[i]!);
       const record = { uid, size: table.sizes[i]!, internalDateMs: table.dates[i]! };
       records.push({
         ...record,
@@ -98,6 +113,27 @@ export class FolderReader {
       }
     }
     return complete;
+  }
+
+  async #readUnindexed(uids: readonly number[], want: Wanted): Promise<Map<number, MessageRecord>> {
+    const { table } = this.#state;
+    const read = new Map<number, MessageRecord>();
+    const slices = new Slices(1);
+    for (const uid of uids) {
+      const path = this.#unindexed(uid);
+      if (path === undefined) continue;
+      const record = readRecord(path, uid, table.sizes[table.indexOf(uid)]!, want);
+      if (record) read.set(uid, record);
+      if (slices.over) await slices.pause();
+    }
+    return read;
+  }
+
+  /** The file of a mail that the index has not read yet. */
+  #unindexed(uid: number): string | undefined {
+    const { table, maildir } = this.#state;
+    const i = table.indexOf(uid);
+    return i >= 0 && table.contents[i] === UNKNOWN ? join(maildir.path, table.paths[i]!) : undefined;
   }
 
   async #headerFields(uid: number, names: readonly string[], not: boolean): Promise<Uint8Array | undefined> {

@@ -14,8 +14,12 @@ export function parseHeader(bytes: Uint8Array): HeaderField[] {
   const fields: HeaderField[] = [];
   let last: { name: string; value: string } | undefined;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
-  for (const line of text.split(/\r?\n/)) {
-    if (/^[ \t]/.test(line)) {
+  for (let from = 0; from < text.length; ) {
+    const lf = text.indexOf('\n', from);
+    const end = lf < 0 ? text.length : lf > from && text[lf - 1] === '\r' ? lf - 1 : lf;
+    const line = text.slice(from, end);
+    from = lf < 0 ? text.length : lf + 1;
+    if (line.startsWith(' ') || line.startsWith('\t')) {
       if (last && line.trim() !== '') last.value += `\r\n${line}`;
       continue;
     }

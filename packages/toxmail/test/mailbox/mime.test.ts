@@ -12,12 +12,13 @@ import { decodeTransfer } from '../../src/mailbox/mime/transfer-encoding.ts';
 
 function parsed(text: string | Uint8Array): ParsedContent {
   const bytes = Buffer.from(text);
-  return parseMail(bytes.length, (into, position) => bytes.copy(into, 0, position));
+  return parseMail((into, position) => bytes.copy(into, 0, position));
 }
 
 function structure(bytes: Buffer, cut = bytes.length): Part {
   const parser = new StructureParser();
-  for (let at = 0; at < bytes.length; at += cut) parser.push(bytes.subarray(at, at + cut));
+  const block = Buffer.alloc(cut); // filled anew each time, as a file is read
+  for (let at = 0; at < bytes.length; at += cut) parser.push(block.subarray(0, bytes.copy(block, 0, at, at + cut)));
   return parser.end();
 }
 

@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { errorCode } from '../../base/files.ts';
+import { readMailFile } from '../mail-file.ts';
 import { type ParsedContent, parseMail } from '../mime/parse-mail.ts';
 import type { IndexStore } from './index-store.ts';
 import type { FolderKey, MailToParse, ParsedMail } from './mail-index.ts';
@@ -91,7 +92,7 @@ export class Indexer {
     } catch (error) {
       // Shown as an empty mail until the next start; the row still says that it is not parsed.
       this.#log('mailbox.unreadable', { uid, error: String(error) });
-      return { uid, content: this.#store.keep(parseMail(0, () => 0)), size: 0, dateMs: 0 };
+      return { uid, content: this.#store.keep(parseMail(() => 0)), size: 0, dateMs: 0 };
     }
     if (!mail) return { uid, content: undefined, size: 0, dateMs: 0 };
     const content = this.#store.keep(mail.content);
@@ -111,20 +112,12 @@ function first<T>(of: Iterable<T>): T | undefined {
 }
 
 /** Undefined if there is no such file. */
-export function readMail(path: string): { content: ParsedContent; mtimeMs: number } | undefined {
-  let fd: number;
+function readMail(path: string): { content: ParsedContent; mtimeMs: number } | undefined {
   try {
-    fd = openSync(path, 'r');
+    return readMailFile(path, (readAt, { mtimeMs }) => ({ content: parseMail(readAt), mtimeMs }));
   } catch (error) {
     // A link to nowhere is there and cannot be read.
     if (errorCode(error) === 'ENOENT' && !lstatSync(path, { throwIfNoEntry: false })) return undefined;
     throw error;
-  }
-  try {
-    const { size, mtimeMs } = fstatSync(fd);
-    const content = parseMail(size, (into, position) => readSync(fd, into, 0, into.length, position));
-    return { content, mtimeMs: Math.floor(mtimeMs) };
-  } finally {
-    closeSync(fd);
   }
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import { type HeaderField, sameName } from '../../message/header.ts';
+import { createHash, hash } from 'node:crypto';
+import { type HeaderField, parseHeader, sameName } from '../../message/header.ts';
 import type { Address } from './addresses.ts';
 import { decodeWords, headerText } from './charset.ts';
 import { bodyText, fieldText, folded, otherFields, previewOf } from './search-text.ts';
@@ -56,41 +56,71 @@ const KEPT_MAX = 8 * 1024;
 export type ReadAt = (into: Uint8Array, position: number) => number;
 
 const BLOCK = 256 * 1024;
+/** Nearly all headers are shorter. */
+const HEAD = 16 * 1024;
+/** One for each thread: most mails fit, and then it holds the one that was parsed last. */
+const block = Buffer.allocUnsafeSlow(BLOCK);
+const LF = 0x0a;
+const CR = 0x0d;
 
-/** Parses a mail of `size` bytes. Synchronous: for the index's thread. */
-export function parseMail(size: number, readAt: ReadAt): ParsedContent {
+/** A mail's parts; the functions are to be called before the next mail is parsed. */
+export interface MailParts {
+  readonly root: Part;
+  emailId(): string;
+  /** Bytes of the file. */
+  read(from: number, to: number): Uint8Array;
+}
+
+/** Synchronous. */
+export function parseParts(readAt: ReadAt): MailParts {
   const parser = new StructureParser();
-  const hash = createHash('sha256');
-  const block = Buffer.allocUnsafe(Math.min(BLOCK, size + 1));
-  let position = 0;
-  for (;;) {
-    const read = readAt(block, position);
-    if (read === 0) break;
+  let position = readAt(block, 0);
+  const first = block.subarray(0, position);
+  parser.push(first);
+  if (position < BLOCK) {
+    const emailId = (): string => emailIdOf(hash('sha256', first));
+    return { root: parser.end(), emailId, read: (from, to) => first.subarray(from, to) };
+  }
+  const sum = createHash('sha256').update(first);
+  for (let read = BLOCK; read === BLOCK; position += read) {
+    read = readAt(block, position);
     const piece = block.subarray(0, read);
     parser.push(piece);
-    hash.update(piece);
-    position += read;
-    if (read < block.length) break;
+    sum.update(piece);
   }
+  const emailId = emailIdOf(sum.digest('hex'));
   const read = (from: number, to: number): Uint8Array => {
-    if (position < block.length) return block.subarray(from, to);
     const bytes = new Uint8Array(Math.max(0, to - from));
     return bytes.subarray(0, readAt(bytes, from));
   };
-  return contentOf(parser.end(), `M${hash.digest('hex').slice(0, 32)}`, read);
+  return { root: parser.end(), emailId: () => emailId, read };
 }
 
-function contentOf(root: Part, emailId: string, read: (from: number, to: number) => Uint8Array): ParsedContent {
+/** The mail's header alone; undefined if it is a long one. */
+export function parseHead(readAt: ReadAt): HeaderField[] | undefined {
+  const head = block.subarray(0, HEAD);
+  const bytes = head.subarray(0, readAt(head, 0));
+  for (let from = 0; ; ) {
+    const lf = bytes.indexOf(LF, from);
+    if (lf < 0) return bytes.length < HEAD ? parseHeader(bytes) : undefined;
+    if (lf === from || (lf === from + 1 && bytes[from] === CR)) return parseHeader(bytes.subarray(0, from));
+    from = lf + 1;
+  }
+}
+
+/** All that the index keeps. Synchronous: for the index's thread. */
+export function parseMail(readAt: ReadAt): ParsedContent {
+  const { root, read, ...mail } = parseParts(readAt);
+  const emailId = mail.emailId();
   const { header } = root;
   const from = addressesOf(header, 'from');
   const to = addressesOf(header, 'to');
-  const references = ancestors(header);
   const id = messageId(header);
-  const first = references[0] ?? (id === '' ? emailId : id);
+  const references = ancestors(header);
   const text = bodyText(root, read);
   return {
     emailId,
-    threadId: `T${createHash('sha256').update(first).digest('hex').slice(0, 32)}`,
+    threadId: threadIdOf(references, id, emailId),
     sent: sentDate(unfolded(header, 'date')),
     subject: baseSubject(fieldText(header.find(({ name }) => sameName(name, 'subject'))?.value ?? '')),
     sortFrom: mailboxOf(from),
@@ -111,6 +141,15 @@ function contentOf(root: Part, emailId: string, read: (from: number, to: number)
     text: folded(text),
     size: root.wire.end,
   };
+}
+
+function emailIdOf(sum: string): string {
+  return `M${sum.slice(0, 32)}`;
+}
+
+/** Of the oldest mail that this one refers to, else of itself. */
+export function threadIdOf(references: readonly string[], messageId: string, emailId: string): string {
+  return `T${hash('sha256', references[0] ?? (messageId || emailId)).slice(0, 32)}`;
 }
 
 /** A part in the index: its places, transfer encoding, whether it is a message, its parts. */

@@ -78,6 +78,8 @@ export class StructureParser {
       from = lf + 1;
     }
     if (from < chunk.length) this.#hold(chunk.subarray(from));
+    // The caller may fill the chunk anew.
+    for (const piece of this.#stack.at(-1)!.headerPieces) if (piece.bytes === chunk) copied(piece);
   }
 
   end(): Part {
@@ -130,7 +132,9 @@ export class StructureParser {
     if (!empty) {
       const size = to - from;
       if (here.headerSize < HEADER_MAX && this.#headerBytes < HEADERS_MAX && this.#headerLines < HEADER_LINES_MAX) {
-        here.headerLines.push(Buffer.from(bytes.subarray(from, to)));
+        const last = here.headerPieces.at(-1);
+        if (last?.bytes === bytes && last.to === from) last.to = to;
+        else here.headerPieces.push({ bytes, from, to });
         this.#headerBytes += size;
         this.#headerLines++;
       }
@@ -145,8 +149,9 @@ export class StructureParser {
     here.file.body = this.#file;
     here.wire.body = this.#wire;
     here.linesBefore = this.#lines;
-    here.header = parseHeader(Buffer.concat(here.headerLines));
-    here.headerLines = [];
+    const pieces = here.headerPieces.map(({ bytes, from, to }) => bytes.subarray(from, to));
+    here.header = parseHeader(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces));
+    here.headerPieces = [];
     const given = here.header.find(({ name }) => name.toLowerCase() === 'content-type')?.value;
     here.contentType = parseParameterized(given ?? here.defaultType);
     const match = /^([^/]+)\/([^/]+)$/.exec(here.contentType.value);
@@ -218,7 +223,7 @@ export class StructureParser {
     this.#count++;
     const open: Open = {
       inHeader: true,
-      headerLines: [],
+      headerPieces: [],
       headerSize: 0,
       header: [],
       defaultType,
@@ -257,7 +262,7 @@ const PLAIN = new Set(['', '7bit', '8bit', 'binary']);
 
 interface Open {
   inHeader: boolean;
-  headerLines: Buffer[];
+  headerPieces: Piece[];
   headerSize: number;
   header: HeaderField[];
   readonly defaultType: string;
@@ -271,6 +276,19 @@ interface Open {
   linesBefore: number;
   lines: number;
   readonly children: Open[];
+}
+
+/** Lines that follow each other. */
+interface Piece {
+  bytes: Buffer;
+  from: number;
+  to: number;
+}
+
+function copied(piece: Piece): void {
+  piece.bytes = Buffer.from(piece.bytes.subarray(piece.from, piece.to));
+  piece.to -= piece.from;
+  piece.from = 0;
 }
 
 /** A container that we do not look into is shown as what any program can show. */
