@@ -99,7 +99,8 @@ class HandOverWriter implements MailWriter {
   }
 
   async append(data: Uint8Array): Promise<void> {
-    if (this.#content.write(data)) return;
+    // A copy: the streams hold on to it until the mail server has read it, and the caller fills its block anew.
+    if (this.#content.write(Buffer.from(data))) return;
     const drained = new Promise<void>((resolve) => this.#content.once('drain', resolve));
     await Promise.race([drained, this.#outcome]);
   }

@@ -31,6 +31,7 @@ export interface IncomingMail {
 
 /** Where a mail is written to. After `append` or `commit` failed, and instead of `commit`: `abort`, which never throws. */
 export interface MailWriter {
+  /** When it resolves, `data` is the caller's again. */
   append(data: Uint8Array): Promise<void>;
   /** Resolves when the mail is somebody's to keep: on the disk, or taken over by the mail server. */
   commit(): Promise<MaildirMessage | undefined>;

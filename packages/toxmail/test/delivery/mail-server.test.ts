@@ -30,6 +30,8 @@ async function mailServer(t: TestContext, { lmtp = true, path }: { lmtp?: boolea
     data: undefined as string | undefined,
     /** Breaks the connection after so many bytes of the mail. */
     breakAt: Number.POSITIVE_INFINITY,
+    /** Reads the mail in small steps, with other things between them. */
+    slow: false,
     /** Says nothing at the end of a mail. */
     silent: false,
     address: undefined as unknown as MailServerAddress,
@@ -47,6 +49,11 @@ async function mailServer(t: TestContext, { lmtp = true, path }: { lmtp?: boolea
       stream.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
         fake.received += chunk.length;
+        if (fake.slow)
+          for (const { _socket } of server.connections) {
+            _socket.pause();
+            setImmediate(() => setImmediate(() => _socket.resume()));
+          }
         if (fake.received >= fake.breakAt) for (const connection of server.connections) connection._socket.destroy();
       });
       stream.on('end', () => {
@@ -99,6 +106,23 @@ test('a mail is handed over byte for byte, by LMTP, by SMTP and through a socket
     assert.deepEqual([from, to], [`${ALICE.toLowerCase()}@tox`, ['anna@example.org']]);
     assert.ok(bytes.equals(Buffer.concat([mail, Buffer.from('\r\n')])));
   }
+});
+
+test('a mail server that reads slowly gets the very bytes, although the block they came in is used again', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'toxmail-lmtp-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const server = await mailServer(t, { path: join(folder, 'lmtp') }); // a socket file holds little by itself
+  server.slow = true;
+  const mail = mailOf(2_000_000);
+  const writer = client(server.address).create({ sender: ALICE, size: mail.length });
+  const block = new Uint8Array(128 * 1024);
+  for (let at = 0; at < mail.length; at += block.length) {
+    const part = mail.subarray(at, at + block.length);
+    block.set(part);
+    await writer.append(block.subarray(0, part.length));
+  }
+  await writer.commit();
+  assert.ok(server.taken[0]!.bytes.equals(Buffer.concat([mail, Buffer.from('\r\n')])));
 });
 
 test('what the mail server says of a mail is what its sender hears; its own trouble is for now', async (t) => {
