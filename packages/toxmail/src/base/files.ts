@@ -68,6 +68,8 @@ const FLAGS: Record<OpenMode, string> = { read: 'r', create: 'wx+', update: 'r+'
  */
 const ON_THE_SPOT = 32 * 1024;
 
+const COPY_BLOCK = 128 * 1024;
+
 const openLater = promisify<string, string, number, number>(fs.open);
 const readLater = promisify(fs.read);
 const writeLater = promisify(fs.write);
@@ -195,6 +197,31 @@ export function bytesContent(load: () => Uint8Array): Content {
       };
     },
   };
+}
+
+/** From the beginning to the end, a block at a time; `to` must be done with a block when its `append` resolves. */
+export async function copyContent(content: Content, to: { append(data: Uint8Array): Promise<unknown> }): Promise<void> {
+  const reader = await content.open();
+  try {
+    await copyFrom(reader, 0, to);
+  } finally {
+    await reader.close();
+  }
+}
+
+/** The same from `position` on. */
+export async function copyFrom(
+  reader: ContentReader,
+  position: number,
+  to: { append(data: Uint8Array): Promise<unknown> },
+): Promise<void> {
+  const block = new Uint8Array(COPY_BLOCK);
+  for (let at = position; ; ) {
+    const read = await reader.read(block, at);
+    if (read === 0) return;
+    await to.append(block.subarray(0, read));
+    at += read;
+  }
 }
 
 /** Up to `size` bytes of the beginning. */

@@ -1,7 +1,7 @@
-import { type ContentReader, readHead } from '../base/files.ts';
+import { type ContentReader, copyContent } from '../base/files.ts';
 import { errorField, type Logger } from '../base/log.ts';
 import type { Maildir } from '../maildir/maildir.ts';
-import { MailError, type MailStatus } from '../smtp/mail-error.ts';
+import { isTemporary, MailError, type MailStatus } from '../smtp/mail-error.ts';
 import { status } from '../smtp/status.ts';
 import type { HandOver, IncomingMail, MailWriter } from '../transfer/inbox.ts';
 import { diskStatus } from '../transfer/outcome.ts';
@@ -79,28 +79,39 @@ export class LocalDelivery implements DeliveryTarget {
     }
   }
 
-  /** A notice is ours: no contact sends it, so its header stays as we wrote it. */
-  async #storeNotice(
-    job: DeliveryJob,
-    token: string,
-    { maildir, handOver, seen }: LocalMailbox,
-  ): Promise<MailStatus | undefined> {
-    const own = `${job.peer}@tox`;
+  /**
+   * A notice is ours: no contact sends it, so its header stays as we wrote it. What the mail server refuses for good stays
+   * in the Maildir, as nobody else would ever tell that a mail was not delivered.
+   */
+  async #storeNotice(job: DeliveryJob, token: string, box: LocalMailbox): Promise<MailStatus | undefined> {
+    const { maildir, handOver, seen } = box;
     const { to } = job.envelope;
-    const writer: MailWriter = handOver
-      ? handOver.create({ sender: undefined, ...(to === own ? {} : { recipient: to }), size: job.size })
-      : await maildir.create(token);
-    try {
-      if (!handOver) await writer.append(Buffer.from(`Return-Path: <>\r\nDelivered-To: ${own}\r\n`));
-      await writer.append(await readHead(job.content, job.size));
-      await writer.commit();
-    } catch (error) {
-      await writer.abort();
-      if (error instanceof MailError) return error.status;
-      throw error;
+    const own = `${job.peer}@tox`;
+    const elsewhere = handOver?.create({ sender: undefined, ...(to === own ? {} : { recipient: to }), size: job.size });
+    const refusal = elsewhere && (await written(elsewhere, job));
+    if (refusal && isTemporary(refusal)) return refusal;
+    if (refusal) this.#deps.log.warn('delivery.notice-kept', { account: job.peer, code: refusal.enhanced });
+    if (refusal || !elsewhere) {
+      const writer = await maildir.create(token);
+      const kept = await written(writer, job, `Return-Path: <>\r\nDelivered-To: ${own}\r\n`);
+      if (kept) return kept;
     }
     await seen.add(token);
     return undefined;
+  }
+}
+
+/** The whole mail, and before it `trace`. A status is a refusal, an exception a failure of the disk. */
+async function written(writer: MailWriter, job: DeliveryJob, trace = ''): Promise<MailStatus | undefined> {
+  try {
+    if (trace !== '') await writer.append(Buffer.from(trace));
+    await copyContent(job.content, writer);
+    await writer.commit();
+    return undefined;
+  } catch (error) {
+    await writer.abort();
+    if (error instanceof MailError) return error.status;
+    throw error;
   }
 }
 

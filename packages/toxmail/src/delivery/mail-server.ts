@@ -142,6 +142,12 @@ class HandOverWriter implements MailWriter {
   }
 }
 
+/**
+ * A 5xx on what the two servers owe each other, which no sender can put right: syntax and log-in (RFC 5321 §4.2.1: the
+ * second digit), parameters (555), and that addresses of Tox are none (RFC 3463 §3.2: X.1.7, X.1.8).
+ */
+const BETWEEN_SERVERS = /^5(?:[0-4]\d|55)\b|^5\d\d[ -]5\.1\.[78]\b/;
+
 /** What the sender hears: the server's own word on this mail, or that there was none. */
 function statusOf(error: unknown): MailStatus {
   const { response, command, code } = error as { response?: unknown; command?: string; code?: string };
@@ -149,9 +155,10 @@ function statusOf(error: unknown): MailStatus {
     typeof response === 'string' ? /^([45]\d\d)[ -](?:([245]\.\d{1,3}\.\d{1,3}) )?(.*)/.exec(response) : null;
   const aboutTheMail = command === 'MAIL FROM' || command === 'RCPT TO' || command === 'DATA';
   if (said && aboutTheMail) {
-    const [, reply = '', given, text = ''] = said;
+    const [line, code = '', given, text = ''] = said;
+    const [reply, kind] = BETWEEN_SERVERS.test(line) ? ['451', '4'] : [code, code[0]];
     // A class that contradicts the reply code is a mistake of the server; the reply code is what counts.
-    const enhanced = given?.[0] === reply[0] ? given : `${reply[0]}.0.0`;
+    const enhanced = given && given[0] === code[0] ? `${kind}${given.slice(1)}` : `${kind}.0.0`;
     return { reply: Number(reply), enhanced: enhanced as MailStatus['enhanced'], text: printable(text) };
   }
   if (code === 'EMESSAGE' && !said) return status.tooBigForServer();

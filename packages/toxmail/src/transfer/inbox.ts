@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Scheduler } from '../base/clock.ts';
-import type { ContentReader } from '../base/files.ts';
+import { type ContentReader, copyFrom } from '../base/files.ts';
 import type { Logger } from '../base/log.ts';
 import { errorField } from '../base/log.ts';
 import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
@@ -209,7 +209,7 @@ export class Inbox {
     let stored: MaildirMessage | undefined;
     try {
       await writer.append(Buffer.concat([header, cut.body]));
-      if (rest) await copy(rest, position, writer);
+      if (rest) await copyFrom(rest, position, writer);
       stored = await writer.commit();
     } catch (error) {
       await writer.abort();
@@ -238,21 +238,6 @@ export class Inbox {
       if (next) next();
       else this.#storing--;
     }
-  }
-}
-
-async function copy(
-  from: ContentReader,
-  start: number,
-  to: { append(data: Uint8Array): Promise<void> },
-): Promise<void> {
-  const block = new Uint8Array(READ_BLOCK);
-  let position = start;
-  for (;;) {
-    const read = await from.read(block, position);
-    if (read === 0) return;
-    await to.append(block.subarray(0, read));
-    position += read;
   }
 }
 

@@ -12,7 +12,7 @@ import { Contacts } from '../../src/contacts/contacts.ts';
 import { LocalDelivery, type LocalMailbox } from '../../src/delivery/local.ts';
 import type { DeliveryJob } from '../../src/delivery/target.ts';
 import { Maildir } from '../../src/maildir/maildir.ts';
-import type { MailStatus } from '../../src/smtp/mail-error.ts';
+import { MailError, type MailStatus } from '../../src/smtp/mail-error.ts';
 import { Accounts } from '../../src/store/accounts.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { FailingFiles, systemError } from '../../src/testing/failing-files.ts';
@@ -83,6 +83,14 @@ async function bench(t: TestContext) {
     local,
     files,
     mail,
+    /** From now on the account has a mail server, which refuses all. */
+    handOver(account: string, status: MailStatus): void {
+      const refused = async (): Promise<never> => {
+        throw new MailError(status);
+      };
+      const writer = { append: async () => {}, commit: refused, abort: async () => {} };
+      boxes.set(account, { ...boxes.get(account)!, handOver: { create: () => writer } });
+    },
     refuse(status: MailStatus | undefined): void {
       refusal = status;
     },
@@ -111,6 +119,19 @@ test('a notice to an account itself keeps its header, and comes once', async (t)
   for (let i = 0; i < 2; i++) assert.deepEqual(await local.deliver(notice), { kind: 'delivered' });
   assert.deepEqual(mails('mum').length, 1);
   assert.match(mails('mum')[0]!, /^From: Toxmail <mailer-daemon@tox>\r$/m);
+});
+
+test('a notice that the mail server refuses for good stays in the Maildir, and one that it refuses for now waits', async (t) => {
+  const { local, mail, mails, handOver } = await bench(t);
+  const notice = mail('From: Toxmail <mailer-daemon@tox>\r\n\r\nsorry\r\n', 'mum', '');
+  const refusal = { reply: 450, enhanced: '4.2.0', text: 'not now' } as const;
+  handOver('mum', refusal);
+  assert.deepEqual(await local.deliver(notice), { kind: 'failed', status: refusal });
+  assert.deepEqual(mails('mum'), []);
+  handOver('mum', { reply: 550, enhanced: '5.1.1', text: 'unknown user' });
+  for (let i = 0; i < 2; i++) assert.deepEqual(await local.deliver(notice), { kind: 'delivered' });
+  assert.equal(mails('mum').length, 1);
+  assert.match(mails('mum')[0]!, /^Delivered-To: mum@tox\r$/m);
 });
 
 test('an account that has gone is a refusal for good, a full disk one for now', async (t) => {

@@ -26,6 +26,7 @@ async function mailServer(t: TestContext, { lmtp = true, path }: { lmtp?: boolea
     connections: 0,
     /** Bytes of mail that came, also of mails that were never whole. */
     received: 0,
+    from: undefined as string | undefined,
     rcpt: undefined as string | undefined,
     data: undefined as string | undefined,
     /** Breaks the connection after so many bytes of the mail. */
@@ -43,6 +44,7 @@ async function mailServer(t: TestContext, { lmtp = true, path }: { lmtp?: boolea
       fake.connections++;
       done();
     },
+    onMailFrom: (_address, _session, done) => done(fake.from === undefined ? null : refused(fake.from)),
     onRcptTo: (_address, _session, done) => done(fake.rcpt === undefined ? null : refused(fake.rcpt)),
     onData: (stream, session, done) => {
       const chunks: Buffer[] = [];
@@ -132,11 +134,12 @@ test('what the mail server says of a mail is what its sender hears; its own trou
     ['rcpt', '450 4.2.0 greylisted', '4.2.0'],
     ['rcpt', '550 no', '5.0.0'],
     ['rcpt', '452 5.2.2 full', '4.0.0'],
+    ['from', '550 5.7.1 not from him', '5.7.1'],
+    ['from', '552 5.3.4 too big', '5.3.4'],
     ['data', '452 4.2.2 Quota exceeded', '4.2.2'],
     ['data', '552 5.2.2 Quota exceeded for good', '5.2.2'],
   ] as const) {
-    server.rcpt = where === 'rcpt' ? reply : undefined;
-    server.data = where === 'data' ? reply : undefined;
+    Object.assign(server, { from: undefined, rcpt: undefined, data: undefined, [where]: reply });
     const refusal = await handOver(server.address, mailOf(300_000));
     assert.equal(refusal?.status.enhanced, enhanced, reply);
     assert.equal(refusal?.status.reply, Number(reply.slice(0, 3)));
@@ -149,6 +152,23 @@ test('what the mail server says of a mail is what its sender hears; its own trou
   assert.equal((await handOver(server.address, mailOf(300_000)))?.status.enhanced, '4.4.1');
   assert.equal((await handOver({ protocol: 'lmtp', path: '/nowhere' }, mailOf(10)))?.status.enhanced, '4.4.1');
   assert.deepEqual(server.taken, []);
+});
+
+test('what the two servers have to settle among themselves is no reason to give a mail back', async (t) => {
+  const server = await mailServer(t);
+  for (const [where, reply, enhanced] of [
+    ['from', '530 5.7.0 Must issue a STARTTLS command first', '4.7.0'],
+    ['from', '501 5.1.7 Bad sender address syntax', '4.1.7'],
+    ['from', '550 5.1.8 Sender address rejected: Domain not found', '4.1.8'],
+    ['from', '555 unknown parameter', '4.0.0'],
+    ['rcpt', '503 5.5.1 bad sequence', '4.5.1'],
+  ] as const) {
+    Object.assign(server, { from: undefined, rcpt: undefined, [where]: reply });
+    const refusal = await handOver(server.address, mailOf(1_000));
+    assert.equal(refusal?.status.enhanced, enhanced, reply);
+    assert.equal(refusal?.status.reply, 451);
+    assert.ok(reply.endsWith(refusal!.status.text), 'the sender hears the reason');
+  }
 });
 
 test('a mail that cannot be read to its end never counts as a whole one', async (t) => {
