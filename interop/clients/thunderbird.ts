@@ -12,6 +12,12 @@ const account = MailServices.accounts.accounts.find((each) => each.incomingServe
 const root = account.incomingServer.rootFolder;
 const folder = (path) => root.descendants.find((each) => each.URI.split("/").slice(3).join("/") === path);
 const titles = (path) => [...folder(path).messages].map((each) => each.mime2DecodedSubject);
+// As after a click on the folder. Thunderbird tells the server of a move only half a second later, and a folder that it
+// asked about before then, or while it was emptied, stays as it was until somebody looks again.
+const shown = (path) => {
+  folder(path).updateFolder(null);
+  return titles(path);
+};
 const { setTimeout } = ChromeUtils.importESModule("resource://gre/modules/Timer.sys.mjs");
 const sleep = (ms) => new Promise((go) => setTimeout(go, ms));
 const until = async (what, ask) => {
@@ -31,11 +37,6 @@ const done = () => {
       onStartCopy: nothing, onProgress: nothing, setMessageKey: nothing, getMessageId: nothing, onStopCopy: go };
   });
   return { listener, promise };
-};
-const look = async (path) => {
-  const { listener, promise } = done();
-  folder(path).QueryInterface(Ci.nsIMsgImapMailFolder).updateFolderWithListener(null, listener);
-  await promise;
 };
 `;
 
