@@ -3,7 +3,6 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import { errorCode, type OpenFile } from '../base/files.ts';
 import { Slices } from '../base/slices.ts';
 import { type FolderState, uniqueOf } from './folder-state.ts';
-import type { IndexedContent } from './index/mail-index.ts';
 import { UNKNOWN } from './mail-table.ts';
 import { FileMessageReader } from './message-reader.ts';
 import type { PartPlaces } from './mime/parse-mail.ts';
@@ -23,15 +22,14 @@ export class FolderReader {
   }
 
   async *records(uids: Iterable<number>, want: Wanted): AsyncGenerator<readonly MessageRecord[]> {
-    let batch: number[] = [];
-    for (const uid of uids) {
-      batch.push(uid);
-      if (batch.length < BATCH) continue;
-      yield await this.#batch(batch, want);
-      batch = [];
-      await immediate();
+    const all = uids instanceof Uint32Array ? uids : Uint32Array.from(uids);
+    for (let at = 0; at < all.length; ) {
+      if (at > 0) await immediate();
+      const { records, reached } = await this.#some(all.subarray(at, at + BATCH), want);
+      at += reached;
+      if (want.headerFields) yield* this.#withFields(records, want.headerFields);
+      else yield records;
     }
-    if (batch.length > 0) yield await this.#batch(batch, want);
   }
 
   async open(uid: number): Promise<MessageReader | undefined> {
@@ -67,32 +65,29 @@ export class FolderReader {
     return this.#state.deps.index.thread(this.#state.key, wanted, algorithm);
   }
 
-  async #batch(uids: readonly number[], want: Wanted): Promise<MessageRecord[]> {
+  /** Of the first of these mails, up to `reached`. */
+  async #some(uids: Uint32Array, want: Wanted): Promise<{ records: MessageRecord[]; reached: number }> {
     const { table, deps } = this.#state;
-    const onTheSpot = await this.#readUnindexed(uids, want);
-    await this.#state.parsed(uids.filter((uid) => !onTheSpot.has(uid)));
-    const indexes = uids.map((uid) => table.indexOf(uid)).filter((i) => i >= 0);
-    const needed =
-      want.envelope || want.body || want.bodyStructure || want.headerFields || want.preview || want.objectIds;
-    const contents = needed
-      ? deps.index.contents(
-          indexes.map((i) => table.contents[i]!),
-          want,
-        )
-      : [];
-    const byContent = new Map<number, IndexedContent>(contents.map((each) => [each.content, each]));
+    const unindexed = await this.#readUnindexed(uids, want);
+    await this.#state.parsed(unindexed.size === 0 ? uids : uids.filter((uid) => !unindexed.has(uid)));
+    const places: number[] = [];
+    for (const uid of uids) places.push(table.indexOf(uid));
+    const contents = places.map((i) => table.contents[i] ?? UNKNOWN);
+    const found = wantsContent(want) ? deps.index.contents(contents, want) : undefined;
+    const reached = found?.length ?? uids.length;
     const records: MessageRecord[] = [];
-    for (const i of indexes) {
-      const uid = table.uids[i]!;
-      const read = onTheSpot.get(uid);
-      if (read) {
-        records.push(read);
-        continue;
-      }
-      const content = byContent.get(table.contents[i]!);
-      const record = { uid, size: table.sizes[i]!, internalDateMs: table.dates[i]! };
+    for (let n = 0; n < reached; n++) {
+      const i = places[n]!;
+      if (i < 0) continue;
+      const uid = uids[n]!;
+      const read = unindexed.get(uid);
+      const content = found?.[n];
+      if (read) records.push(read);
+      if (read || (found && !content)) continue;
       records.push({
-        ...record,
+        uid,
+        size: table.sizes[i]!,
+        internalDateMs: table.dates[i]!,
         envelope: content?.envelope,
         body: content?.body,
         bodyStructure: content?.bodyStructure,
@@ -102,20 +97,27 @@ export class FolderReader {
         threadId: content?.threadId,
       });
     }
-    if (!want.headerFields) return records;
-    const { names, not } = want.headerFields;
-    const complete: MessageRecord[] = [];
-    for (const record of records) {
-      if (record.headerFields) complete.push(record);
-      else {
-        const headerFields = await this.#headerFields(record.uid, names, not);
-        if (headerFields) complete.push({ ...record, headerFields });
-      }
-    }
-    return complete;
+    return { records, reached };
   }
 
-  async #readUnindexed(uids: readonly number[], want: Wanted): Promise<Map<number, MessageRecord>> {
+  /** Those whose fields the index does not keep are looked at themselves, and come one by one: they may be large. */
+  async *#withFields(
+    records: readonly MessageRecord[],
+    { names, not }: NonNullable<Wanted['headerFields']>,
+  ): AsyncGenerator<readonly MessageRecord[]> {
+    const ready: MessageRecord[] = [];
+    for (const record of records) {
+      if (record.headerFields) {
+        ready.push(record);
+        continue;
+      }
+      const headerFields = await this.#headerFields(record.uid, names, not);
+      if (headerFields) yield [...ready.splice(0), { ...record, headerFields }];
+    }
+    yield ready;
+  }
+
+  async #readUnindexed(uids: Uint32Array, want: Wanted): Promise<Map<number, MessageRecord>> {
     const { table } = this.#state;
     const read = new Map<number, MessageRecord>();
     const slices = new Slices(1);
@@ -165,4 +167,8 @@ export class FolderReader {
     }
     return undefined;
   }
+}
+
+function wantsContent({ envelope, body, bodyStructure, headerFields, preview, objectIds }: Wanted): boolean {
+  return [envelope, body, bodyStructure, headerFields, preview, objectIds].some(Boolean);
 }

@@ -174,3 +174,22 @@ test('header fields, previews and parts come as in the mail, with CRLF, whatever
   assert.equal(await reader.section([1], 'header'), undefined);
   await reader.close();
 });
+
+test('mails with very long headers come in pieces, so that nobody else waits long for the daemon', async () => {
+  const store = await (await Box.make()).open();
+  const folder = await inbox(store);
+  const long = 'x'.repeat(200_000);
+  for (let i = 0; i < 6; i++) await append(folder, `From: a@tox\r\nSubject: ${i} ${long}\r\n\r\nhello\r\n`);
+  for (const want of [{ envelope: true }, { headerFields: { names: ['Subject'], not: false } }]) {
+    const subjects: string[] = [];
+    for await (const records of folder.records(folder.uids, want)) {
+      assert.ok(records.length <= 3, `${records.length} at once`);
+      for (const { envelope, headerFields } of records)
+        subjects.push(envelope ?? Buffer.from(headerFields!).toString('latin1'));
+    }
+    assert.deepEqual(
+      subjects.map((text) => /(\d) x{100}/.exec(text)?.[1]),
+      ['0', '1', '2', '3', '4', '5'],
+    );
+  }
+});

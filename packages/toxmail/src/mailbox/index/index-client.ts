@@ -1,8 +1,7 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '../../base/log.ts';
-import { KEPT_FIELDS } from '../mime/parse-mail.ts';
 import type { SortKey, Thread, UidRange, Wanted } from '../types.ts';
+import { IndexReader } from './index-reader.ts';
 import type {
   FolderKey,
   IndexedContent,
@@ -14,7 +13,6 @@ import type {
 } from './mail-index.ts';
 import type { Answer, FromThread, ToThread } from './protocol.ts';
 import type { SearchText } from './queries.ts';
-import { openForReading } from './schema.ts';
 
 type Question = Extract<ToThread, { id: number }>;
 type WithoutIndex<T> = T extends unknown ? Omit<T, 'index'> : never;
@@ -93,20 +91,19 @@ export class IndexThread {
   }
 }
 
-/** One account's index, seen from the daemon. Small reads are made on the spot, on a connection of its own. */
+/** One account's index, seen from the daemon. */
 class IndexClient implements MailIndex {
   readonly #thread: IndexThread;
   readonly #index: number;
   readonly #path: string;
+  readonly #reader: IndexReader;
   #opened = false;
-  #sql: DatabaseSync | undefined;
-  /** BOUNDED: one for each set of columns. */
-  readonly #selects = new Map<string, StatementSync>();
 
   constructor(thread: IndexThread, index: number, path: string) {
     this.#thread = thread;
     this.#index = index;
     this.#path = path;
+    this.#reader = new IndexReader(path);
   }
 
   async load(folder: FolderKey): Promise<IndexedMails> {
@@ -157,22 +154,12 @@ class IndexClient implements MailIndex {
     return (await this.#ask({ do: 'thread', folder, uids, algorithm })) as Thread[];
   }
 
-  contents(contents: readonly number[], want: Wanted): IndexedContent[] {
-    const fields = want.headerFields && wantsKept(want.headerFields);
-    const select = this.#select(want, fields ?? false);
-    const found: IndexedContent[] = [];
-    for (const content of contents) {
-      const row = select.get(content) as (IndexedContent & { kept?: string | null }) | undefined;
-      if (!row) continue;
-      const kept = fields && want.headerFields && row.kept !== null && row.kept !== undefined;
-      found.push(kept ? { ...row, headerFields: pickFields(row.kept!, want.headerFields!.names) } : row);
-    }
-    return found;
+  contents(contents: readonly number[], want: Wanted): (IndexedContent | undefined)[] {
+    return this.#reader.contents(contents, want);
   }
 
   structure(content: number): string | undefined {
-    const row = this.#prepare('SELECT structure FROM contents WHERE id = ?').get(content);
-    return row && String(row.structure);
+    return this.#reader.structure(content);
   }
 
   onParsed(folder: FolderKey, listener: ((mails: readonly ParsedMail[]) => void) | undefined): void {
@@ -180,9 +167,7 @@ class IndexClient implements MailIndex {
   }
 
   async close(): Promise<void> {
-    this.#selects.clear();
-    this.#sql?.close();
-    this.#sql = undefined;
+    this.#reader.close();
     if (this.#opened) await this.#ask({ do: 'close' });
     this.#opened = false;
   }
@@ -202,44 +187,4 @@ class IndexClient implements MailIndex {
     this.#opened = true;
     this.#thread.tell({ index: this.#index, do: 'open', path: this.#path });
   }
-
-  #select(want: Wanted, kept: boolean): StatementSync {
-    const columns = ['id AS content'];
-    if (want.envelope) columns.push('envelope');
-    if (want.body) columns.push('body');
-    if (want.bodyStructure) columns.push('body_structure AS bodyStructure');
-    if (want.preview) columns.push('preview');
-    if (want.objectIds) columns.push('email_id AS emailId', 'thread_id AS threadId');
-    if (kept) columns.push('kept');
-    return this.#prepare(`SELECT ${columns.join(', ')} FROM contents WHERE id = ?`);
-  }
-
-  #prepare(text: string): StatementSync {
-    this.#sql ??= openForReading(this.#path);
-    let statement = this.#selects.get(text);
-    if (!statement) {
-      statement = this.#sql.prepare(text);
-      this.#selects.set(text, statement);
-    }
-    return statement;
-  }
-}
-
-function wantsKept({ names, not }: { names: readonly string[]; not: boolean }): boolean {
-  return !not && names.every((name) => KEPT_FIELDS.has(name.toLowerCase()));
-}
-
-/** Whole fields, with their folding, of the lines that are kept; and the empty line. */
-function pickFields(kept: string, names: readonly string[]): string {
-  const wanted = new Set(names.map((name) => name.toLowerCase()));
-  let out = '';
-  let take = false;
-  for (let start = 0; start < kept.length; ) {
-    const end = kept.indexOf('\r\n', start) + 2;
-    const sign = kept.charCodeAt(start);
-    if (sign !== 0x20 && sign !== 0x09) take = wanted.has(kept.slice(start, kept.indexOf(':', start)).toLowerCase());
-    if (take) out += kept.slice(start, end);
-    start = end;
-  }
-  return `${out}\r\n`;
 }

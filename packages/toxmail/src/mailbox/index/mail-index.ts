@@ -46,15 +46,14 @@ export interface KnownMail {
 
 /** What the index keeps of one content, as wanted. */
 export interface IndexedContent {
-  readonly content: number;
-  readonly envelope?: string | undefined;
-  readonly body?: string | undefined;
-  readonly bodyStructure?: string | undefined;
+  readonly envelope: string | undefined;
+  readonly body: string | undefined;
+  readonly bodyStructure: string | undefined;
   /** Fields in KEPT_FIELDS only; undefined if others were wanted. Latin-1 of the mail's bytes. */
-  readonly headerFields?: string | undefined;
-  readonly preview?: string | undefined;
-  readonly emailId?: string | undefined;
-  readonly threadId?: string | undefined;
+  readonly headerFields: string | undefined;
+  readonly preview: string | undefined;
+  readonly emailId: string | undefined;
+  readonly threadId: string | undefined;
 }
 
 /**
@@ -79,8 +78,11 @@ export interface MailIndex {
   search(folder: FolderKey, key: SearchText): Promise<Uint32Array>;
   sort(folder: FolderKey, uids: Uint32Array, by: readonly SortKey[]): Promise<Uint32Array>;
   thread(folder: FolderKey, uids: Uint32Array, algorithm: 'REFERENCES' | 'ORDEREDSUBJECT'): Promise<readonly Thread[]>;
-  /** Synchronous and short: some hundred at a time. In the order given; none for contents that are not there. */
-  contents(contents: readonly number[], want: Wanted): IndexedContent[];
+  /**
+   * Synchronous, and bounded in what it reads at once: the first of those given, as many as fit, at least one. Undefined
+   * for contents that are not there.
+   */
+  contents(contents: readonly number[], want: Wanted): (IndexedContent | undefined)[];
   /** The parts of a mail as `mime/structure.ts` gives them, in its JSON form. */
   structure(content: number): string | undefined;
   /** One listener for each folder; undefined ends it. */
