@@ -3,6 +3,7 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import { errorCode, type OpenFile } from '../base/files.ts';
 import { Slices } from '../base/slices.ts';
 import { type FolderState, uniqueOf } from './folder-state.ts';
+import type { MailIndex } from './index/mail-index.ts';
 import { UNKNOWN } from './mail-table.ts';
 import { FileMessageReader } from './message-reader.ts';
 import type { PartPlaces } from './mime/parse-mail.ts';
@@ -38,15 +39,16 @@ export class FolderReader {
     const read = path === undefined ? undefined : readPlaces(path);
     if (read) {
       const file = await this.#file(uid);
-      return file && new FileMessageReader(file, read.root, read.internalDateMs);
+      return file && new FileMessageReader(file, read.root[5], read.internalDateMs, () => read.root);
     }
     await this.#state.parsed([uid]);
     const i = table.indexOf(uid);
     if (i < 0) return undefined;
-    const structure = deps.index.structure(table.contents[i]!);
+    const content = table.contents[i]!;
+    const size = table.sizes[i]!;
     const dateMs = table.dates[i]!;
-    const file = structure === undefined ? undefined : await this.#file(uid);
-    return file && new FileMessageReader(file, JSON.parse(structure!) as PartPlaces, dateMs);
+    const file = await this.#file(uid);
+    return file && new FileMessageReader(file, size, dateMs, () => placesIn(deps.index, content));
   }
 
   async search(query: SearchKey): Promise<Uint32Array> {
@@ -171,4 +173,10 @@ export class FolderReader {
 
 function wantsContent({ envelope, body, bodyStructure, headerFields, preview, objectIds }: Wanted): boolean {
   return [envelope, body, bodyStructure, headerFields, preview, objectIds].some(Boolean);
+}
+
+function placesIn(index: MailIndex, content: number): PartPlaces {
+  const structure = index.structure(content);
+  if (structure === undefined) throw new Error('the index has lost a mail');
+  return JSON.parse(structure) as PartPlaces;
 }

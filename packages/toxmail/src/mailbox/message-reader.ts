@@ -5,17 +5,21 @@ import { transferDecoder } from './mime/transfer-encoding.ts';
 import type { MessageReader, Section } from './types.ts';
 
 const BLOCK = 64 * 1024;
+/** Octets of a mail that is read at once. */
+const SMALL = BLOCK / 2;
 /** Of a header that HEADER.FIELDS looks at. */
 const HEADER_MAX = 1024 * 1024;
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** Places in a mail: of the file, and of the same octet on the wire. */
+/** A piece of a mail's file. */
 interface Range {
   readonly file: number;
   readonly fileEnd: number;
   /** Octets on the wire. */
   readonly size: number;
+  /** The file may end earlier. */
+  readonly unmeasured?: boolean;
 }
 
 /** Reads a mail's file as octets with CRLF line ends, by the places of its parts that the index knows. */
@@ -23,16 +27,19 @@ export class FileMessageReader implements MessageReader {
   readonly size: number;
   readonly internalDateMs: number;
   readonly #file: OpenFile;
-  readonly #root: PartPlaces;
+  readonly #places: () => PartPlaces;
+  #root: PartPlaces | undefined;
 
-  constructor(file: OpenFile, root: PartPlaces, internalDateMs: number) {
+  /** `places`: asked if they are needed. */
+  constructor(file: OpenFile, size: number, internalDateMs: number, places: () => PartPlaces) {
     this.#file = file;
-    this.#root = root;
-    this.size = root[5];
+    this.#places = places;
+    this.size = size;
     this.internalDateMs = internalDateMs;
   }
 
   async section(path: readonly number[], what: 'all' | 'header' | 'text' | 'mime'): Promise<Section | undefined> {
+    if (path.length === 0 && what === 'all') return this.#whole();
     const range = this.#range(path, what);
     return range && this.#section(range);
   }
@@ -67,6 +74,7 @@ export class FileMessageReader implements MessageReader {
    * message/rfc822 part are the parts of the mail in it.
    */
   #part(path: readonly number[]): PartPlaces | undefined {
+    this.#root ??= this.#places();
     let part = this.#root;
     let within: PartPlaces = part;
     let isMail = true;
@@ -99,29 +107,44 @@ export class FileMessageReader implements MessageReader {
       : { file: mail[1], fileEnd: mail[2], size: mail[5] - mail[4] };
   }
 
+  /** A small mail is read without its places: it is in memory before anybody could tell where in it to begin. */
+  #whole(): Section {
+    const { size } = this;
+    return this.#section(size <= SMALL ? { file: 0, fileEnd: size, size, unmeasured: true } : this.#range([], 'all')!);
+  }
+
   #section(range: Range): Section {
     const { size } = range;
     return { size, read: (from = 0, to = size) => this.#read(range, Math.max(0, from), Math.min(to, size)) };
   }
 
-  async *#read(range: Range, from: number, to: number): AsyncGenerator<Uint8Array> {
-    if (from >= to) return;
+  #read(range: Range, from: number, to: number): AsyncGenerator<Uint8Array> {
     // Without lone LFs, places on the wire are places in the file.
-    if (range.fileEnd - range.file === range.size) yield* this.#bytes(range.file + from, range.file + to);
-    else yield* clipped(this.#crlf(range), from, to);
+    return range.fileEnd - range.file === range.size && !range.unmeasured
+      ? this.#bytes(range.file + from, range.file + to)
+      : this.#converted(range, from, to);
   }
 
-  async *#crlf(range: Range): AsyncGenerator<Uint8Array> {
+  /** What of the range is octets from..to on the wire. */
+  async *#converted({ file, fileEnd }: Range, from: number, to: number): AsyncGenerator<Uint8Array> {
+    let wire = 0;
     let last = 0;
-    for await (const bytes of this.#bytes(range.file, range.fileEnd)) {
-      yield withCrlf(bytes, last);
-      last = bytes[bytes.length - 1]!;
+    for (let position = file; wire < to && position < fileEnd; ) {
+      const block = Buffer.allocUnsafe(Math.min(BLOCK / 2, fileEnd - position));
+      const read = await this.#file.read(block, position);
+      if (read === 0) return; // another program cut the file
+      position += read;
+      const bytes = withCrlf(block.subarray(0, read), last);
+      last = block[read - 1]!;
+      const piece = bytes.subarray(Math.max(0, from - wire), Math.max(0, to - wire));
+      wire += bytes.length;
+      if (piece.length > 0) yield piece;
     }
   }
 
   async *#bytes(from: number, to: number): AsyncGenerator<Uint8Array> {
     for (let position = from; position < to; ) {
-      const block = new Uint8Array(Math.min(BLOCK, to - position));
+      const block = Buffer.allocUnsafe(Math.min(BLOCK, to - position));
       const read = await this.#file.read(block, position);
       if (read === 0) return; // another program cut the file
       yield block.subarray(0, read);
@@ -138,27 +161,21 @@ export class FileMessageReader implements MessageReader {
 
 const IDENTITY = new Set(['', '7bit', '8bit', 'binary']);
 
-/** `before`: the byte before these. */
+/** Of one block at most. `before`: the byte before these. */
 function withCrlf(bytes: Uint8Array, before: number): Uint8Array {
-  let bare = 0;
-  for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) {
-    if ((at > 0 ? bytes[at - 1] : before) !== CR) bare++;
-  }
-  if (bare === 0) return bytes;
-  const out = new Uint8Array(bytes.length + bare);
   let size = 0;
-  for (let from = 0; from < bytes.length; ) {
-    const lf = bytes.indexOf(LF, from);
-    const end = lf < 0 ? bytes.length : lf;
-    out.set(bytes.subarray(from, end), size);
-    size += end - from;
-    if (lf < 0) break;
-    if ((lf > 0 ? bytes[lf - 1] : before) !== CR) out[size++] = CR;
-    out[size++] = LF;
-    from = lf + 1;
+  let last = before;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    if (byte === LF && last !== CR) scratch[size++] = CR;
+    scratch[size++] = byte;
+    last = byte;
   }
-  return out;
+  return size === bytes.length ? bytes : Buffer.from(scratch.subarray(0, size));
 }
+
+/** In use within one call only. */
+const scratch = Buffer.allocUnsafe(BLOCK);
 
 async function* clipped(pieces: AsyncIterable<Uint8Array>, from: number, to: number): AsyncGenerator<Uint8Array> {
   let position = 0;

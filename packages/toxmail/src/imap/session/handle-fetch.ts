@@ -1,3 +1,4 @@
+import { Slices } from '../../base/slices.ts';
 import {
   FLAG,
   type Folder,
@@ -147,7 +148,9 @@ async function markSeen(view: MailboxView, uids: Uint32Array): Promise<ReadonlyS
 async function fetchPlain(context: Context, plan: Plan, uids: Uint32Array, seen: ReadonlySet<number>): Promise<number> {
   let written = 0;
   let position = context.selected.numberOf(uids[0]!) - 1;
+  const slices = new Slices();
   for (const uid of uids) {
+    if (slices.over) await slices.pause();
     position = context.selected.positionAfter(position, uid);
     if (plan.sections.length > 0) {
       if (await writeWithSections(context, plan, position, undefined, seen)) written++;
@@ -165,8 +168,10 @@ async function fetchRecords(
 ): Promise<number> {
   let written = 0;
   let position = 0;
+  const slices = new Slices();
   for await (const records of context.selected.folder.records(uids, plan.wanted!)) {
     for (const record of records) {
+      if (slices.over) await slices.pause();
       position = context.selected.positionAfter(position, record.uid);
       if (plan.sections.length > 0) {
         if (await writeWithSections(context, plan, position, record, seen)) written++;

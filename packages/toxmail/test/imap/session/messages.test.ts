@@ -347,3 +347,16 @@ test('when we stop, a client in IDLE gets a BYE', async () => {
   await client.expect('* BYE Toxmail stops');
   await client.ended;
 });
+
+test('a FETCH of thousands of mails lets others in between, however fast its client reads', async () => {
+  const client = await box(2_000).select();
+  let turns = 0;
+  const turn = (): void => {
+    turns++;
+    if (!client.said.includes('a OK')) setImmediate(turn);
+  };
+  setImmediate(turn);
+  client.send('a FETCH 1:* BODY.PEEK[]\r\n');
+  assert.match(await client.reply('a'), /\* 2000 FETCH \(BODY\[\] \{/);
+  assert.ok(turns > 2, `${turns} turns of the event loop`);
+});
