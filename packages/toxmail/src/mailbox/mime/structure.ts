@@ -209,8 +209,10 @@ export class StructureParser {
     while (this.#stack.length > level) {
       const here = this.#stack.pop()!;
       if (here.inHeader) this.#endHeader(here);
-      here.file.end = Math.max(here.file.body, this.#file - eol);
-      here.wire.end = Math.max(here.wire.body, this.#wire - (eol > 0 ? 2 : 0));
+      // A mail within whose header has no end keeps the line end of its last field.
+      const inner = here.children.at(-1);
+      here.file.end = Math.max(here.file.body, this.#file - eol, inner?.file.end ?? 0);
+      here.wire.end = Math.max(here.wire.body, this.#wire - (eol > 0 ? 2 : 0), inner?.wire.end ?? 0);
       const cut = eol > 0 && here.file.end < this.#file ? 1 : 0;
       here.lines = Math.max(0, this.#lines - here.linesBefore - cut);
       // A message whose header ended only now opened its mail just now.
