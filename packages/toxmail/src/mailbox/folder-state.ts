@@ -6,7 +6,7 @@ import { Slices } from '../base/slices.ts';
 import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
 import { INFO_SEPARATOR, parseName } from '../maildir/name.ts';
 import { FolderWatch } from './folder-watch.ts';
-import type { FolderKey, IndexedMails, MailIndex } from './index/mail-index.ts';
+import type { FolderKey, IndexedMails, KnownMail, MailIndex } from './index/mail-index.ts';
 import { bitsOf, Keywords } from './keywords.ts';
 import { MailTable, UNKNOWN } from './mail-table.ts';
 import { Parsing } from './parsing.ts';
@@ -40,6 +40,8 @@ export interface Found {
   /** `cur/NAME` or `new/NAME`. */
   readonly path: string;
   readonly wireSize: number | undefined;
+  /** Of arrival, since 1970; 0 if the name does not tell. */
+  readonly seconds: number;
   readonly bits: FlagBits;
   /** Of a mail that is parsed already. */
   readonly known?: { readonly content: number; readonly size: number; readonly dateMs: number };
@@ -131,13 +133,15 @@ export class FolderState {
     const options = { fresh: this.deps.fresh(path), validity: this.deps.uidValidity };
     const { list, entries } = await UidList.open(files, scheduler, path, options);
     this.#list = list;
-    const indexed = await index.load(this.key);
     index.onParsed(this.key, (mails) => this.#parsing.parsed(mails));
     await this.turn(async () => {
       this.#stamp = await this.#times();
       // Paths only, not what they say: in a large folder most of this is garbage a moment later.
       const found = new Map<string, string>();
-      await this.#read((path) => found.set(uniqueOf(path), path));
+      const [indexed] = await Promise.all([
+        index.load(this.key),
+        this.#read((path) => found.set(uniqueOf(path), path)),
+      ]);
       await this.#merge(found, entries, indexed);
     });
   }
@@ -222,26 +226,43 @@ export class FolderState {
     this.#watch?.own(path);
   }
 
-  /**
-   * Gives UIDs to mails whose files are on the disk, and tells of them; the UIDs in order of `found`. Mails that have
-   * one keep it. In a turn.
-   */
-  async adopt(found: readonly Found[]): Promise<number[]> {
-    const fresh = found.filter(({ unique }) => this.table.indexOfUnique(unique) < 0);
-    if (fresh.length > 0) {
-      const entries = await this.#list.assign(fresh.map(({ unique }) => unique)).catch((error) => {
-        this.#mustLook = true; // the mails are there nonetheless
-        throw error;
-      });
-      const modSeq = this.#nextModSeq();
-      for (const [i, mail] of fresh.entries()) this.#add(mail, entries[i]!, modSeq);
-      this.#index(
-        fresh.map((mail, i) => ({ mail, uid: entries[i]!.uid })),
+  /** Gives UIDs to mails whose files are on the disk, and tells of them. Mails that have one keep it. In a turn. */
+  async adopt(found: readonly Found[]): Promise<void> {
+    const { table } = this;
+    const fresh = found.filter(({ unique }) => table.indexOfUnique(unique) < 0);
+    if (fresh.length === 0) return;
+    const { uid, savedMs } = await this.#list.assign(fresh.map(({ unique }) => unique)).catch((error) => {
+      this.#mustLook = true; // the mails are there nonetheless
+      throw error;
+    });
+    const modSeq = this.#nextModSeq();
+    const from = table.count;
+    const known: KnownMail[] = [];
+    const unparsed: number[] = [];
+    for (const [i, mail] of fresh.entries()) {
+      if (mail.known) known.push({ ...mail.known, uid: uid + i, bits: mail.bits, modSeq });
+      else unparsed.push(from + i);
+      const { content, size, dateMs } = mail.known ?? { content: UNKNOWN, size: mail.wireSize ?? UNKNOWN, dateMs: NaN };
+      table.add({
+        uid: uid + i,
+        unique: mail.unique,
+        path: mail.path,
+        bits: mail.bits,
         modSeq,
-      );
-      this.#tell({ kind: 'added', uids: Uint32Array.from(entries, ({ uid }) => uid), modSeq });
+        savedMs,
+        content,
+        size,
+        dateMs,
+      });
     }
-    return found.map(({ unique }) => this.table.uids[this.table.indexOfUnique(unique)]!);
+    if (known.length > 0) this.deps.index.known(this.key, known);
+    this.#toIndex(unparsed);
+    this.#tell({ kind: 'added', uids: table.uids.slice(from), modSeq });
+  }
+
+  /** Of mails that were adopted. */
+  uidsOf(found: readonly Found[]): Uint32Array {
+    return Uint32Array.from(found, ({ unique }) => this.table.uids[this.table.indexOfUnique(unique)]!);
   }
 
   /** A mail that was delivered into new/ by us. */
@@ -399,35 +420,28 @@ export class FolderState {
       undefined,
     );
     await this.#list.thin(entries, listed);
-    const added = [...found.values()].map(foundOf).filter((mail) => mail !== undefined);
+    const added: Found[] = [];
+    for (const path of found.values()) {
+      if (slices.over) await slices.pause();
+      const mail = foundOf(path);
+      if (mail) added.push(mail);
+    }
     if (added.length > 0) await this.adopt(inOrder(added));
-  }
-
-  #add(mail: Found, entry: UidEntry, modSeq: number): void {
-    const { content, size, dateMs } = mail.known ?? {
-      content: UNKNOWN,
-      size: mail.wireSize ?? UNKNOWN,
-      dateMs: Number.NaN,
-    };
-    this.table.add({ ...mail, ...entry, content, size, dateMs, modSeq });
-  }
-
-  #index(added: readonly { mail: Found; uid: number }[], modSeq: number): void {
-    const known = added.flatMap(({ mail: { known, bits }, uid }) => (known ? [{ ...known, uid, bits, modSeq }] : []));
-    if (known.length > 0) this.deps.index.known(this.key, known);
-    this.#toIndex(added.filter(({ mail }) => !mail.known).map(({ uid }) => this.table.indexOf(uid)));
   }
 
   #toIndex(indexes: readonly number[]): void {
     if (indexes.length === 0) return;
-    const { uids, bits, modSeqs } = this.table;
-    this.deps.index.add(
-      this.key,
-      Uint32Array.from(indexes, (i) => uids[i]!),
-      Uint32Array.from(indexes, (i) => bits[i]!),
-      Float64Array.from(indexes, (i) => modSeqs[i]!),
-    );
-    this.#parsing.added(uids[indexes[0]!]!, indexes.length);
+    const { table } = this;
+    const count = indexes.length;
+    const [uids, bits, modSeqs] = [new Uint32Array(count), new Uint32Array(count), new Float64Array(count)];
+    for (let n = 0; n < count; n++) {
+      const i = indexes[n]!;
+      uids[n] = table.uids[i]!;
+      bits[n] = table.bits[i]!;
+      modSeqs[n] = table.modSeqs[i]!;
+    }
+    this.deps.index.add(this.key, uids, bits, modSeqs);
+    this.#parsing.added(uids[0]!, count);
   }
 
   #nextModSeq(): number {
@@ -444,16 +458,18 @@ export class FolderState {
   }
 }
 
-/** Undefined for what is no mail. */
+/** Undefined for what is no mail. A line end would end a line of the UID list. */
 export function foundOf(path: string): Found | undefined {
   const name = path.slice(4);
-  if (UNUSABLE.test(name)) return undefined;
+  if (name.includes('\n') || name.includes(NOT_UTF8)) return undefined;
   const parts = parseName(name);
-  return parts && { unique: parts.unique, path, wireSize: parts.wireSize, bits: bitsOf(parts.flags) };
+  if (!parts) return undefined;
+  const { unique, wireSize, unixSeconds: seconds = 0, flags } = parts;
+  return { unique, path, wireSize, seconds, bits: bitsOf(flags) };
 }
 
-/** A line end would end a line of the UID list; the other is what Node makes of bytes that are not UTF-8. */
-const UNUSABLE = /[\n\ufffd]/;
+/** What Node makes of bytes that are not UTF-8. */
+const NOT_UTF8 = '\ufffd';
 
 /** The part of `cur/NAME` that stays. */
 export function uniqueOf(path: string): string {
@@ -463,6 +479,5 @@ export function uniqueOf(path: string): string {
 
 /** Mails found together get UIDs in the order of arrival. */
 function inOrder(found: Found[]): Found[] {
-  const seconds = new Map(found.map(({ unique }) => [unique, parseName(unique)?.unixSeconds ?? 0]));
-  return found.sort((a, b) => seconds.get(a.unique)! - seconds.get(b.unique)! || (a.unique < b.unique ? -1 : 1));
+  return found.sort((a, b) => a.seconds - b.seconds || (a.unique < b.unique ? -1 : 1));
 }

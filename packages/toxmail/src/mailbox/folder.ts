@@ -166,7 +166,8 @@ export class MailFolder implements Folder {
           found.push(foundOf(placed.path)!);
         }
         await state.maildir.syncCur();
-        return Uint32Array.from(await state.adopt(found));
+        await state.adopt(found);
+        return state.uidsOf(found);
       } catch (error) {
         for (const { path } of found) await unlinkIfThere(state.deps.files, this.#path(path)).catch(() => {});
         throw error;
@@ -449,8 +450,12 @@ export class MailFolder implements Folder {
   }
 
   async #arrived(sent: readonly Sent[]): Promise<UidPairs> {
-    const target = await this.state.turn(() => this.state.adopt(sent.map(({ found }) => found)));
-    return { source: Uint32Array.from(sent, ({ uid }) => uid), target: Uint32Array.from(target) };
+    const found = sent.map((each) => each.found);
+    const target = await this.state.turn(async () => {
+      await this.state.adopt(found);
+      return this.state.uidsOf(found);
+    });
+    return { source: Uint32Array.from(sent, ({ uid }) => uid), target };
   }
 }
 

@@ -42,6 +42,7 @@ export class MailTable {
 
   /** Never changed in place: a new array after each `add` and `remove`. */
   get uids(): Uint32Array {
+    if (this.#uids.length !== this.#count) this.#uids = this.#uidColumn.subarray(0, this.#count);
     return this.#uids;
   }
 
@@ -59,12 +60,11 @@ export class MailTable {
     this.paths.push(row.path);
     this.#byUnique.set(row.unique, row.uid);
     this.#count++;
-    this.#uids = this.#uidColumn.subarray(0, this.#count);
   }
 
   /** Position of a UID, or -1. */
   indexOf(uid: number): number {
-    const uids = this.#uids;
+    const { uids } = this;
     let low = 0;
     let high = uids.length - 1;
     // UIDs are often dense: try where it would be then.

@@ -77,16 +77,17 @@ export class UidList {
     return this.#next;
   }
 
-  /** Gives UIDs, in the order of the names. On the disk when it resolves; one call at a time. */
-  async assign(uniques: readonly string[]): Promise<UidEntry[]> {
+  /**
+   * Gives UIDs, in the order of the names and without gaps; the entry of the first. On the disk when it resolves; one
+   * call at a time.
+   */
+  async assign(uniques: readonly string[]): Promise<UidEntry> {
     const seconds = Math.floor(this.#clock.unixMs() / 1000);
-    let uid = Math.max(this.#next, this.#floor);
-    const entries: UidEntry[] = [];
+    const first = { uid: Math.max(this.#next, this.#floor), savedMs: seconds * 1000 };
+    let { uid } = first;
     let text = '';
-    for (const unique of uniques) {
-      entries.push({ uid, savedMs: seconds * 1000 });
-      text += `${uid++} T${seconds} :${unique}\n`;
-    }
+    const saved = ` T${seconds} :`;
+    for (const unique of uniques) text += `${uid++}${saved}${unique}\n`;
     const bytes = Buffer.from(text);
     try {
       this.#file ??= await this.#openFile();
@@ -99,7 +100,7 @@ export class UidList {
     this.#size += bytes.length;
     this.#next = uid;
     this.#floor = 0;
-    return entries;
+    return first;
   }
 
   /** Writes the file anew if most of it is about mails that have gone. */

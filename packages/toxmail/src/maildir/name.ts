@@ -46,14 +46,13 @@ export function parseName(name: string): NameParts | undefined {
   const cut = name.indexOf(INFO_SEPARATOR);
   const unique = cut < 0 ? name : name.slice(0, cut);
   const info = cut < 0 ? '' : name.slice(cut + 1);
-  const front = FRONT.exec(unique);
   return {
     unique,
     size: attribute(unique, ',S='),
     wireSize: attribute(unique, ',W='),
-    unixSeconds: front ? Number(front[1]) : undefined,
+    unixSeconds: number(unique, 0, SECONDS_DIGITS, '.'),
     flags: info.startsWith('2,') ? info.slice(2) : '',
-    token: front?.[2],
+    token: unique.includes('T') ? TOKEN.exec(unique)?.[1] : undefined,
   };
 }
 
@@ -63,13 +62,25 @@ export function hostPart(host: string): string {
   return safe === '' ? 'localhost' : safe.slice(0, 64);
 }
 
-/** The time, and the token if the name is one of ours. */
-const FRONT = /^(\d{1,11})\.(?:M\d+P\d+Q\d+R[0-9a-f]+T([0-9a-f]{1,64})\.)?/;
+const SECONDS_DIGITS = 11;
+const SIZE_DIGITS = 15;
+/** If the name is one of ours. */
+const TOKEN = /^\d{1,11}\.M\d+P\d+Q\d+R[0-9a-f]+T([0-9a-f]{1,64})\./;
 
 function attribute(unique: string, start: string): number | undefined {
   const at = unique.indexOf(start);
-  if (at < 0) return undefined;
-  const end = unique.indexOf(',', at + start.length);
-  const digits = unique.slice(at + start.length, end < 0 ? undefined : end);
-  return /^\d{1,15}$/.test(digits) ? Number(digits) : undefined;
+  return at < 0 ? undefined : number(unique, at + start.length, SIZE_DIGITS, ',');
+}
+
+/** Of at most so many digits, before this sign; before a comma is also at the end. By hand: folders have many names. */
+function number(text: string, from: number, digitsMax: number, before: '.' | ','): number | undefined {
+  let value = 0;
+  let at = from;
+  for (; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) break;
+    value = value * 10 + digit;
+  }
+  const ends = at === text.length ? before === ',' : text[at] === before;
+  return ends && at > from && at - from <= digitsMax ? value : undefined;
 }
