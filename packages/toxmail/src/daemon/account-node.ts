@@ -93,9 +93,10 @@ export class AccountNode implements Link {
 
   /** Tells friends that we leave, and writes the profile. */
   async close(): Promise<void> {
+    if (!this.#peer) return;
     this.#save();
     await this.#saving;
-    await this.#peer?.close();
+    await this.#peer.close();
     for (const key of this.#online) this.#touch(key);
     this.#online.clear();
   }

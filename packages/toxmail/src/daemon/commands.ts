@@ -101,10 +101,16 @@ export class Commands {
     };
   }
 
-  async addAccount(args: Args): Promise<unknown> {
-    const made = await this.#folder.addAccount(text(args, 'name'), optionalText(args, 'password'));
-    if (args['no-welcome'] === true) this.#folder.accounts.setWelcomed(made.account.name);
-    await this.#running?.startAccount(made.account.name);
+  async addAccount(args: Args): Promise<{ name: string; password: string }> {
+    const made = await this.#folder.addAccount(text(args, 'name').toLowerCase(), optionalText(args, 'password'));
+    const { name } = made.account;
+    if (args['no-welcome'] === true) this.#folder.accounts.setWelcomed(name);
+    try {
+      await this.#running?.startAccount(name);
+    } catch (error) {
+      await this.#folder.removeAccount(name); // nobody has seen its password
+      throw error;
+    }
     return { ...identity(made.account), password: made.password };
   }
 

@@ -6,7 +6,7 @@ import { UserError } from '../base/user-error.ts';
 import { startBootstrapNode } from './bootstrap-node.ts';
 import type { Config } from './config.ts';
 import { startControlServer } from './control-server.ts';
-import { type DataFolder, firstAccountName, openDataFolder } from './data-folder.ts';
+import { firstAccountName, openDataFolder } from './data-folder.ts';
 import { firstScreen, laterScreen } from './first-screen.ts';
 import { lockFolder } from './folder-lock.ts';
 import { RestartableDaemon } from './restartable.ts';
@@ -26,9 +26,9 @@ export async function runDaemon(dataDir: string, config: Config): Promise<number
     const tox = toxFactory(log);
     const folder = await openDataFolder(dataDir, tox, systemScheduler);
     try {
-      const first = await firstAccount(folder);
       const daemon = await RestartableDaemon.start({ folder, config, tox, scheduler: systemScheduler, log });
       try {
+        const first = folder.accounts.list().length === 0 ? await daemon.addAccount(firstAccountName()) : undefined;
         const control = await startControlServer(dataDir, (name, args) => daemon.run(name, args), log);
         const accounts = folder.accounts.list();
         const { listeners, mailHost } = daemon;
@@ -81,14 +81,10 @@ function makeFolder(path: string): void {
     mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
     if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, FOLDER_MODE);
   } catch (error) {
-    throw new UserError(`Cannot use ${path} as data folder (${errorCode(error)}). Choose another one with --data.`);
+    const code = errorCode(error);
+    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'it is a file' : code;
+    throw new UserError(`Cannot use ${path} as data folder (${why}). Choose another one with --data.`);
   }
-}
-
-async function firstAccount(folder: DataFolder): Promise<{ name: string; password: string } | undefined> {
-  if (folder.accounts.list().length > 0) return undefined;
-  const { account, password } = await folder.addAccount(firstAccountName());
-  return { name: account.name, password };
 }
 
 function logger(config: Config): Logger {

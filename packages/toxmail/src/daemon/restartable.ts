@@ -38,6 +38,11 @@ export class RestartableDaemon {
     return this.#daemon.commands.run(command, args);
   }
 
+  /** Made when all else runs: what was only seen if the start succeeds must not be there if it does not. */
+  addAccount(name: string): Promise<{ name: string; password: string }> {
+    return this.#daemon.commands.addAccount({ name });
+  }
+
   stop(): Promise<void> {
     return this.#daemon.stop();
   }

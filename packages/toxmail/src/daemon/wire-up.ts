@@ -1,6 +1,6 @@
 import { isLoopback, isWildcard } from '../base/addresses.ts';
 import type { Scheduler } from '../base/clock.ts';
-import { errorCode, realFiles } from '../base/files.ts';
+import { realFiles } from '../base/files.ts';
 import { errorField, type Logger, silentLogger } from '../base/log.ts';
 import { verifyPassword } from '../base/password.ts';
 import { UserError } from '../base/user-error.ts';
@@ -23,6 +23,7 @@ import { AccountServices } from './account-services.ts';
 import { Commands, type RunningParts, type ToxState } from './commands.ts';
 import type { Config } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
+import { listening, mustBeOurs } from './listening.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { reachableHost } from './own-address.ts';
 import { SentCopies } from './sent-copies.ts';
@@ -58,6 +59,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
     for (const each of stops.splice(0).reverse()) await each();
   };
   try {
+    await mustBeOurs(config.listen);
     const ports = new UdpPorts(folder.path, config.udpPort);
     stops.push(() => ports.markClean());
 
@@ -96,7 +98,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
       });
       await account.prepare();
       relayOf ??= name; // one port, one key: the first account's
-      await account.node.start(async (profile) => {
+      const node = account.node.start(async (profile) => {
         for (const udpPort of ports.candidates()) {
           const peer = await tox.start({
             profile,
@@ -110,6 +112,10 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
           if (peer) return peer;
         }
         throw new UserError('No UDP port is free for Tox. Choose another one with --udp-port, or 0 for any.');
+      });
+      await node.catch(async (error) => {
+        await account.stop();
+        throw error;
       });
       services.set(name, account);
       if (config.udp && !config.proxy) await ports.markUsed(account.node.peer.udpPort);
@@ -282,37 +288,6 @@ function makeQueue(folder: DataFolder, scheduler: Scheduler, log: Logger, target
 function mailHost({ listen, tlsNames }: Config): string {
   if (isLoopback(listen)) return listen;
   return tlsNames[0] ?? (isWildcard(listen) ? reachableHost() : listen);
-}
-
-interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Opens one port after the other. One that nobody chose and another program has is replaced by a free one. */
-function listening(
-  { listen: host, unchosenPorts }: Config,
-  log: Logger,
-): (name: string, port: number, listen: (at: Address) => Promise<Address>) => Promise<Address> {
-  return async (name, port, listen) => {
-    try {
-      return await listen({ host, port });
-    } catch (error) {
-      const code = errorCode(error);
-      if (code === 'EADDRINUSE' && unchosenPorts.includes(name)) {
-        const instead = await listen({ host, port: 0 });
-        log.warn('daemon.port-taken', { name, port, instead: instead.port });
-        return instead;
-      }
-      if (code === 'EADDRINUSE')
-        throw new UserError(`Port ${port} is in use by another program. Choose another one with --${name}-port.`);
-      if (code === 'EACCES')
-        throw new UserError(`Port ${port} needs more rights. Choose one above 1023 with --${name}-port.`);
-      if (code !== undefined)
-        throw new UserError(`Cannot listen on ${host} (${code}). Choose 127.0.0.1 with --listen.`);
-      throw error;
-    }
-  };
 }
 
 function toxState(services: AccountServices | undefined): ToxState | undefined {

@@ -46,7 +46,9 @@ async function stopped(t: TestContext, accounts: string[] = ['me']): Promise<Hou
 }
 
 /** The same with one account whose node runs. */
-async function running(t: TestContext): Promise<House & { node: AccountNode; peer: FakePeer; heard: string[] }> {
+async function running(
+  t: TestContext,
+): Promise<House & { node: AccountNode; peer: FakePeer; heard: string[]; parts: RunningParts }> {
   const house = await stopped(t);
   const heard: string[] = [];
   const node = new AccountNode('me', house.folder, silentLogger, {
@@ -76,7 +78,7 @@ async function running(t: TestContext): Promise<House & { node: AccountNode; pee
   };
   const commands = new Commands(house.folder, emptyQueue, parts);
   const run = async (command: string, args: Row = {}) => (await commands.run(command, args)) as Row;
-  return { ...house, run, node, peer: house.tox.peers[0]!, heard };
+  return { ...house, run, node, peer: house.tox.peers[0]!, heard, parts };
 }
 
 const refused = (promise: Promise<unknown>, text: RegExp): Promise<void> =>
@@ -249,6 +251,18 @@ test('passwords are stored as hashes, generated when absent, and never empty or 
   await refused(run('account add', { name: 'you', password: '' }), /PASSWORD is missing/);
   await refused(run('account add', { name: 'you', password: 'x'.repeat(257) }), /1 to 256/);
   assert.notEqual((await run('account password', { name: 'me' })).password, made.password);
+});
+
+test('a name is an account whatever its case, and one that could not be started is not there', async (t) => {
+  const house = await running(t);
+  await house.run('account add', { name: 'Mum' });
+  const broken = new UserError('no port');
+  const parts = { ...house.parts, startAccount: () => Promise.reject(broken) };
+  await assert.rejects(new Commands(house.folder, emptyQueue, parts).run('account add', { name: 'dad' }), broken);
+  assert.deepEqual(
+    house.folder.accounts.list().map(({ name }) => name),
+    ['me', 'mum'],
+  );
 });
 
 test('a removed account leaves its folder aside and its name free', async (t) => {

@@ -97,6 +97,34 @@ test('a port that is taken ends the start with its option named, whichever serve
       `toxmail: Port ${busy} is in use by another program. Choose another one with ${option}.\n`,
     );
   }
+  // The password of the first account is shown once, so the account must not be left of a start that failed.
+  const ports = ['--udp-port', '0', '--smtp-port', '0', '--pop3-port', '0'];
+  const { line } = await launch(t, 'run', '--data', data, ...ports, '--bootstrap', 'none', '--no-lan');
+  assert.match(line, /your new address/);
+});
+
+test('an address that this machine does not have ends the start, and changes no certificate', async (t) => {
+  const data = join(scratch(t), 'd');
+  const args = [
+    'run',
+    '--data',
+    data,
+    '--udp-port',
+    '0',
+    '--smtp-port',
+    '0',
+    '--pop3-port',
+    '0',
+    '--bootstrap',
+    'none',
+  ];
+  const { child } = await launch(t, ...args, '--no-lan');
+  const before = await json(data, 'tls', 'ca');
+  await stop(child, 'SIGKILL');
+  const { status, stderr } = await toxmail(...args, '--no-lan', '--listen', '198.51.100.1');
+  assert.equal(status, 1);
+  assert.match(stderr, /^toxmail: Cannot listen on 198\.51\.100\.1: .*--listen\.\n$/);
+  assert.deepEqual(await json(data, 'tls', 'ca'), before);
 });
 
 test('a data folder that cannot be used is told in one line', async (t) => {
