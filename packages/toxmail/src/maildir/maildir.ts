@@ -99,17 +99,19 @@ export class Maildir {
 
   /** All mails, oldest first. One directory read per folder: 100,000 mails take well under a second. */
   async list(): Promise<MaildirMessage[]> {
-    const found = new Map<string, MaildirMessage>();
+    const found: MaildirMessage[] = [];
     const slices = new Slices();
     // new/ before cur/: a mail that another program moves meanwhile is seen twice rather than never.
     for (const folder of ['new', 'cur']) {
       for (const name of await this.#files.readdir(join(this.path, folder))) {
         if (slices.over) await slices.pause();
         const parts = parseName(name);
-        if (parts) found.set(parts.unique, message(folder, name, parts));
+        if (parts) found.push(message(folder, name, parts));
       }
     }
-    return [...found.values()].sort(byArrival);
+    found.sort(byArrival);
+    // The same mail stands beside itself then; where it was seen last it is.
+    return found.filter(({ unique }, i) => found[i + 1]?.unique !== unique);
   }
 
   /** Opens a mail for reading, also if its flags or folder changed since it was listed. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { OpenFile } from '../base/files.ts';
 import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
 
@@ -10,12 +10,15 @@ export class Maildrop {
   readonly #maildir: Maildir;
   readonly #mails: readonly MaildirMessage[];
   readonly #sizes: readonly number[];
+  /** Of all, also the deleted ones. */
+  readonly #octets: number;
   readonly #deleted = new Set<number>();
 
   private constructor(maildir: Maildir, mails: readonly MaildirMessage[], sizes: readonly number[]) {
     this.#maildir = maildir;
     this.#mails = mails;
     this.#sizes = sizes;
+    this.#octets = sizes.reduce((sum, size) => sum + size, 0);
   }
 
   static async open(maildir: Maildir): Promise<Maildrop> {
@@ -50,20 +53,14 @@ export class Maildrop {
 
   /** Stays the same for the mail's life: a hash of its name, as other programs' names may hold any sign. */
   uid(n: number): string {
-    return createHash('sha256')
-      .update(this.#mails[n - 1]!.unique)
-      .digest('hex')
-      .slice(0, UID_DIGITS);
+    return hash('sha256', this.#mails[n - 1]!.unique).slice(0, UID_DIGITS);
   }
 
+  /** Of those that are not deleted. */
   count(): { mails: number; octets: number } {
-    let octets = 0;
-    let mails = 0;
-    for (const n of this.numbers()) {
-      mails++;
-      octets += this.size(n);
-    }
-    return { mails, octets };
+    let octets = this.#octets;
+    for (const n of this.#deleted) octets -= this.size(n);
+    return { mails: this.#mails.length - this.#deleted.size, octets };
   }
 
   /** Undefined if another program removed it. */

@@ -2,6 +2,7 @@ import type { ClientSession, ClientWire } from '../base/client-server.ts';
 import type { Cancel, Scheduler } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { errorField } from '../base/log.ts';
+import { Slices } from '../base/slices.ts';
 import type { Maildir } from '../maildir/maildir.ts';
 import { type Pop3Command, parseCommand, parseNumber } from './command.ts';
 import {
@@ -119,8 +120,10 @@ export class Pop3Session implements ClientSession {
 
   async #work(): Promise<void> {
     this.#working = true;
+    const slices = new Slices(1);
     try {
       for (;;) {
+        if (slices.over) await slices.pause(); // commands sent ahead are not worked on without a break
         const line = this.#nextLine();
         if (line === undefined || this.#state === 'closed') break;
         await (line === 'too-long' ? this.#badCommand('Line too long') : this.#line(line));
@@ -412,7 +415,9 @@ export class Pop3Session implements ClientSession {
   /** A multi-line reply whose lines need no byte-stuffing, in pieces. */
   async #sendLines(first: string, lines: Iterable<string>): Promise<void> {
     let piece = `${first}\r\n`;
+    const slices = new Slices();
     for (const line of lines) {
+      if (slices.over) await slices.pause();
       piece += `${line}\r\n`;
       if (piece.length < CHUNK) continue;
       await this.#write(Buffer.from(piece));

@@ -145,3 +145,11 @@ test('names: any text is parsed, and host names cannot leave the folder', () => 
   assert.equal(hostPart('../a:b,c'), '..\\057a\\072b\\054c');
   assert.equal(hostPart(''), 'localhost');
 });
+
+test('a mail that another program moves while the folders are read is listed once, where it went', async () => {
+  const names = ['2.a', '1.b', '1.c'];
+  for (const name of names) writeFileSync(join(path, 'new', name), MAIL);
+  for (const name of ['1.b:2,S', '0.d:2,']) writeFileSync(join(path, 'cur', name), MAIL);
+  const listed = (await maildir.list()).map((mail) => mail.path);
+  assert.deepEqual(listed, ['cur/0.d:2,', 'cur/1.b:2,S', 'new/1.c', 'new/2.a']);
+});

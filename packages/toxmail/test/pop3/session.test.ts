@@ -284,3 +284,16 @@ test('after ten idle minutes the connection closes and nothing is deleted', asyn
   assert.equal(readdirSync(join(box.path, 'new')).length, 1);
   assert.equal(box.scheduler.pending, 0);
 });
+
+test('thousands of commands sent ahead let others in between', async () => {
+  const client = await mailbox(ofSize(50)).logIn();
+  let turns = 0;
+  const turn = (): void => {
+    turns++;
+    if (!client.closed) setImmediate(turn);
+  };
+  setImmediate(turn);
+  client.send(`${'NOOP\r\n'.repeat(10_000)}QUIT\r\n`);
+  assert.match(await client.reply(), /^(\+OK\r\n){10000}\+OK Bye\r\n$/);
+  assert.ok(turns > 2, `${turns} turns of the event loop`);
+});

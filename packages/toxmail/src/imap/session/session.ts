@@ -1,6 +1,7 @@
 import type { ClientSession, ClientWire } from '../../base/client-server.ts';
 import type { Cancel } from '../../base/clock.ts';
 import { errorField } from '../../base/log.ts';
+import { Slices } from '../../base/slices.ts';
 import { readAppendStart } from '../command/append.ts';
 import { type Command, parseCommand } from '../command/parse.ts';
 import {
@@ -94,6 +95,7 @@ export class ImapSession implements ClientSession {
   /** Runs until the connection ends; never rejects. */
   async start(): Promise<void> {
     const { out, deps, wire } = this.#context;
+    const slices = new Slices(1);
     this.#armTimer();
     try {
       out.line(`* OK [CAPABILITY ${capabilities(this.#context)}] Toxmail IMAP server ready`);
@@ -104,6 +106,7 @@ export class ImapSession implements ClientSession {
         const fragment = await nextFragment(this.#input, rules);
         this.#atRest = false;
         await this.#work(fragment, rules);
+        if (this.#input.size > 0 && slices.over) await slices.pause(); // a client that sends ahead is not alone here
         if (this.#context.view?.gone) this.#bye('The folder was deleted or has new UIDs');
       }
     } catch (error) {
