@@ -112,6 +112,7 @@ export class Tox implements Machine<ToxEvent> {
         onNode: (at, node) => this.#onion.addNode(at, node),
         onFound: (at, dhtKey, endpoint) => this.#friends.onFound(at, dhtKey, endpoint),
         onDhtKeyPacket: (at, sender, data) => this.#onion.handleDhtKeyPacket(at, sender, data),
+        onReunion: (at) => this.#seekFriends(at),
       },
       {
         ...(options.bootstrapInfo && { bootstrapInfo: options.bootstrapInfo }),
@@ -198,7 +199,7 @@ export class Tox implements Machine<ToxEvent> {
   networkChanged(now: Mono): void {
     this.#dht.networkChanged(now);
     this.#relays.networkChanged(now);
-    this.#onion.hurry(now);
+    this.#seekFriends(now);
   }
 
   /** Names a TCP relay to use; more than one may be named, at any time. */
@@ -335,8 +336,14 @@ export class Tox implements Machine<ToxEvent> {
     this.#connection = connection;
     this.#env.log('connection', { connection });
     if (connection === 'tcp') this.#enterByRelay(now);
-    if (connection !== 'none') this.#onion.hurry(now);
+    if (connection !== 'none') this.#seekFriends(now);
     this.#events.push({ type: 'connection', connection });
+  }
+
+  /** We may be reached, and reach others, as we did not before: friends are sought as if new, and where they were. */
+  #seekFriends(now: Mono): void {
+    this.#onion.hurry(now);
+    this.#friends.recall(now);
   }
 
   /** The onion needs nodes beside the relay, and nobody can ask them whether they live. */

@@ -14,10 +14,10 @@ export class CloseList {
   /** Buckets come into being when first used. */
   readonly #buckets: (Peer[] | undefined)[] = [];
   readonly #own: PublicKey;
-  readonly #onDrop: (peer: Peer) => void;
+  readonly #onDrop: (now: Mono, peer: Peer) => void;
 
   /** `onDrop` hears of a dead node that had to make room. */
-  constructor(own: PublicKey, onDrop: (peer: Peer) => void) {
+  constructor(own: PublicKey, onDrop: (now: Mono, peer: Peer) => void) {
     this.#own = own;
     this.#onDrop = onDrop;
   }
@@ -44,7 +44,7 @@ export class CloseList {
       bucket.splice(at, 1);
       dropped.inClose = false;
       dropped.lists--;
-      this.#onDrop(dropped);
+      this.#onDrop(now, dropped);
     }
     bucket.push(peer);
     peer.inClose = true;

@@ -40,6 +40,7 @@ import { Bootstrapper } from './bootstrapper.ts';
 import { Exchange } from './exchange.ts';
 import { HolePuncher } from './hole-puncher.ts';
 import { LanAnnouncer } from './lan-announcer.ts';
+import { LostNodes } from './lost-nodes.ts';
 import { type OwnAddress, ownAddress } from './own-address.ts';
 import { isFresh, type Peer } from './peer.ts';
 import { type Pending, REPLY_TIMEOUT } from './pending-replies.ts';
@@ -57,6 +58,8 @@ export interface DhtHooks {
   onFound(now: Mono, publicKey: PublicKey, endpoint: Endpoint): void;
   /** A friend's DHT key packet that came through other nodes: the bytes after its id. */
   onDhtKeyPacket(now: Mono, sender: PublicKey, data: Uint8Array): void;
+  /** Nodes that were silent for long are back, many at once: what was cut off can be found again. */
+  onReunion(now: Mono): void;
 }
 
 export interface DhtOptions {
@@ -105,6 +108,7 @@ export class DhtNode {
   readonly #lan: LanAnnouncer | undefined;
   readonly #bootstrapper: Bootstrapper;
   readonly #toPing: ToPing;
+  readonly #lost: LostNodes;
   /** BOUNDED. When we last asked a node at an address because somebody mentioned it. */
   readonly #asked = new BoundedMap<string, Mono>(ASKED_CAPACITY);
   readonly #mentions = new Budget(MENTION_RATE);
@@ -128,7 +132,11 @@ export class DhtNode {
     this.#hooks = hooks;
     this.#options = options;
     const exchange = new Exchange(env, own, sharedKeys, send);
-    const table = new RoutingTable(own, (now, peer, list, entry) => this.#listed(now, peer, list, entry));
+    const table = new RoutingTable(
+      own,
+      (now, peer, list, entry) => this.#listed(now, peer, list, entry),
+      (now, node) => this.#lost.add(now, node),
+    );
     this.#exchange = exchange;
     this.#table = table;
     this.#upkeep = new Upkeep(env, own, table, exchange);
@@ -155,6 +163,13 @@ export class DhtNode {
     });
     this.#bootstrapper = new Bootstrapper(env);
     this.#toPing = new ToPing(own);
+    this.#lost = new LostNodes(env, {
+      ask: (now, node) => this.#askOnce(now, node.publicKey, node.endpoint, own),
+      reunited: (now) => {
+        env.log('dht.reunion');
+        hooks.onReunion(now);
+      },
+    });
     if (options.lanDiscovery) this.#lan = new LanAnnouncer(own, send);
     for (let i = 0; i < RANDOM_SEARCHES; i++) table.addSearch(0, env.random(KEY_SIZE) as PublicKey, false);
   }
@@ -187,6 +202,7 @@ export class DhtNode {
     for (const node of this.#bootstrapper.due(now, live))
       this.#exchange.ask(now, node.publicKey, node.endpoint, this.#own);
     for (const node of this.#toPing.due(now)) this.#exchange.ask(now, node.publicKey, node.endpoint, undefined);
+    this.#lost.wake(now);
     this.#upkeep.wake(now);
     this.#puncher.wake(now);
     this.#lan?.wake(now);
@@ -199,7 +215,7 @@ export class DhtNode {
   nextWake(): Mono | undefined {
     return earlier(
       earlier(earlier(this.#upkeep.nextWake(), this.#puncher.nextWake()), this.#lan?.nextWake()),
-      earlier(this.#bootstrapper.nextWake(), this.#toPing.nextWake()),
+      earlier(earlier(this.#bootstrapper.nextWake(), this.#toPing.nextWake()), this.#lost.nextWake()),
     );
   }
 
@@ -227,9 +243,9 @@ export class DhtNode {
     this.#table.addSearch(now, publicKey.slice() as PublicKey, true);
   }
 
-  stopSearch(publicKey: PublicKey): void {
+  stopSearch(now: Mono, publicKey: PublicKey): void {
     const list = this.#table.wanted(keyId(publicKey));
-    if (list) this.#table.removeSearch(list);
+    if (list) this.#table.removeSearch(now, list);
   }
 
   /** The address to use for a searched node: fresh LAN IPv4, else fresh IPv6, else fresh IPv4. */
@@ -351,6 +367,8 @@ export class DhtNode {
     const list = this.#table.wanted(id);
     if (list) {
       this.#askOnce(now, sender, from, list.key);
+    } else if (this.#lost.has(id)) {
+      this.#askOnce(now, sender, from, this.#own);
     } else if ((peer || this.#table.close.wants(now, sender)) && !this.#askedLately(now, id, from)) {
       const node = { publicKey: sender.slice() as PublicKey, endpoint: from };
       if (this.#toPing.admit(now, node)) {
@@ -370,6 +388,7 @@ export class DhtNode {
     const id = keyId(pending.publicKey);
     this.#asked.delete(id + pending.endpoint);
     this.#bootstrapper.answered(now, pending.publicKey);
+    this.#lost.answered(now, id);
     this.#hooks.onNode(now, { publicKey: pending.publicKey, endpoint: pending.endpoint });
     if (this.#table.wanted(id)) this.#hooks.onFound(now, pending.publicKey, pending.endpoint);
     return peer;

@@ -78,7 +78,13 @@ export class Peer {
   }
 
   lastAnswer(): Mono {
-    return Math.max(this.ip4?.answeredAt ?? Number.NEGATIVE_INFINITY, this.ip6?.answeredAt ?? Number.NEGATIVE_INFINITY);
+    return this.lastAddress()?.answeredAt ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** The address that answered last; undefined if both were taken over by others. */
+  lastAddress(): Address | undefined {
+    const { ip4, ip6 } = this;
+    return ip4 && ip6 ? (ip6.answeredAt > ip4.answeredAt ? ip6 : ip4) : (ip4 ?? ip6);
   }
 
   /**

@@ -10,6 +10,9 @@ import { type SearchEntry, SearchList } from './search-list.ts';
 /** Hears of each new membership: of the close list, or of a search list with its entry. */
 export type OnListed = (now: Mono, peer: Peer, list?: SearchList, entry?: SearchEntry) => void;
 
+/** Hears of each node that is forgotten because it was silent. */
+export type OnLost = (now: Mono, node: NodeInfo) => void;
+
 /**
  * Every node that answered us and is in some list. Never holds our own key.
  * BOUNDED by its lists: 1024 close nodes and 8 for each search. A node without a list is forgotten.
@@ -23,11 +26,13 @@ export class RoutingTable {
   readonly #lists: SearchList[] = [];
   readonly #wanted = new Map<KeyId, SearchList>();
   readonly #onListed: OnListed;
+  readonly #onLost: OnLost;
 
-  constructor(own: PublicKey, onListed: OnListed) {
+  constructor(own: PublicKey, onListed: OnListed, onLost: OnLost = () => {}) {
     this.#own = own;
     this.#onListed = onListed;
-    this.close = new CloseList(own, (peer) => this.#dropIfUnlisted(peer));
+    this.#onLost = onLost;
+    this.close = new CloseList(own, (now, peer) => this.#dropIfUnlisted(now, peer));
   }
 
   get size(): number {
@@ -57,7 +62,7 @@ export class RoutingTable {
 
   /** Begins a list, filled from what is known. */
   addSearch(now: Mono, key: PublicKey, wanted: boolean): SearchList {
-    const list = new SearchList(key, wanted, (peer) => this.#dropIfUnlisted(peer));
+    const list = new SearchList(key, wanted, (at, peer) => this.#dropIfUnlisted(at, peer));
     this.#lists.push(list);
     if (wanted) this.#wanted.set(list.id, list);
     for (const peer of this.#byKey.values()) if (peer.live(now)) list.add(now, peer);
@@ -65,14 +70,14 @@ export class RoutingTable {
     return list;
   }
 
-  removeSearch(list: SearchList): void {
+  removeSearch(now: Mono, list: SearchList): void {
     const at = this.#lists.indexOf(list);
     if (at < 0) return;
     this.#lists.splice(at, 1);
     this.#wanted.delete(list.id);
     for (const entry of list.entries) {
       entry.peer.lists--;
-      this.#dropIfUnlisted(entry.peer);
+      this.#dropIfUnlisted(now, entry.peer);
     }
   }
 
@@ -83,7 +88,7 @@ export class RoutingTable {
   answered(now: Mono, publicKey: PublicKey, endpoint: Endpoint, target?: PublicKey): Peer | undefined {
     if (sameBytes(publicKey, this.#own)) return undefined;
     const owner = this.#byEndpoint.get(endpoint);
-    if (owner && !sameBytes(owner.publicKey, publicKey)) this.#disown(owner, endpoint);
+    if (owner && !sameBytes(owner.publicKey, publicKey)) this.#disown(now, owner, endpoint);
     let peer = this.#byKey.get(keyId(publicKey));
     const known = peer !== undefined;
     peer ??= new Peer(publicKey.slice() as PublicKey);
@@ -100,10 +105,10 @@ export class RoutingTable {
   }
 
   /** Removes a node from everywhere. */
-  drop(peer: Peer): void {
+  drop(now: Mono, peer: Peer): void {
     this.close.remove(peer);
     for (const list of this.#lists) list.remove(peer);
-    this.#dropIfUnlisted(peer);
+    this.#dropIfUnlisted(now, peer);
   }
 
   anyLive(now: Mono): boolean {
@@ -154,15 +159,17 @@ export class RoutingTable {
   }
 
   /** Another node answered from this address, so it is not this one's any more. */
-  #disown(peer: Peer, endpoint: Endpoint): void {
+  #disown(now: Mono, peer: Peer, endpoint: Endpoint): void {
     this.#byEndpoint.delete(endpoint);
     peer.forget(endpoint);
-    if (!peer.ip4 && !peer.ip6) this.drop(peer);
+    if (!peer.ip4 && !peer.ip6) this.drop(now, peer);
   }
 
-  #dropIfUnlisted(peer: Peer): void {
+  #dropIfUnlisted(now: Mono, peer: Peer): void {
     if (peer.lists > 0) return;
     this.#byKey.delete(peer.id);
+    const last = peer.lastAddress();
+    if (last && !peer.live(now)) this.#onLost(now, { publicKey: peer.publicKey, endpoint: last.endpoint });
     if (peer.ip4) this.#unmap(peer.ip4.endpoint, peer);
     if (peer.ip6) this.#unmap(peer.ip6.endpoint, peer);
   }

@@ -33,10 +33,10 @@ export class SearchList {
   randomAt: Mono = Number.NEGATIVE_INFINITY;
   /** Extra requests that still come at the quick pace of a fresh list. */
   quickLeft = QUICK_REQUESTS;
-  readonly #onDrop: (peer: Peer) => void;
+  readonly #onDrop: (now: Mono, peer: Peer) => void;
 
   /** `onDrop` hears of a node that had to make room. */
-  constructor(key: PublicKey, wanted: boolean, onDrop: (peer: Peer) => void) {
+  constructor(key: PublicKey, wanted: boolean, onDrop: (now: Mono, peer: Peer) => void) {
     this.key = key;
     this.id = keyId(key);
     this.wanted = wanted;
@@ -62,7 +62,7 @@ export class SearchList {
       const dropped = this.entries[victim]!.peer;
       this.entries.splice(victim, 1);
       dropped.lists--;
-      this.#onDrop(dropped);
+      this.#onDrop(now, dropped);
     }
     const entry = { peer, askedAt: Number.NEGATIVE_INFINITY, says: undefined, saysAt: 0 };
     let at = this.entries.length;

@@ -150,7 +150,7 @@ export class Upkeep {
 
   #dropSilent(now: Mono): void {
     for (const peer of this.#table.peers()) {
-      if (now - peer.lastAnswer() >= KILL_AFTER) this.#table.drop(peer);
+      if (now - peer.lastAnswer() >= KILL_AFTER) this.#table.drop(now, peer);
     }
   }
 

@@ -15,7 +15,7 @@ import { type FriendRelays, FriendRelayUse } from './friend-relays.ts';
 /** What a friend connection needs of the DHT. */
 export interface FriendDht {
   search(now: Mono, publicKey: PublicKey): void;
-  stopSearch(publicKey: PublicKey): void;
+  stopSearch(now: Mono, publicKey: PublicKey): void;
   endpointOf(now: Mono, publicKey: PublicKey): Endpoint | undefined;
   probe(now: Mono, node: NodeInfo, target: PublicKey): void;
 }
@@ -90,6 +90,8 @@ const STEADY_AFTER = 5_000;
  * and 8 handshakes, one a second. It may hang if another session took over its address.
  */
 const ATTEMPT_TIMEOUT = 20_000;
+/** So long a friend is sought where he was last met when he may be back there: one attempt, of eight packets. */
+const RECALL_TIME = 8_000;
 
 interface Friend {
   readonly key: PublicKey;
@@ -204,9 +206,16 @@ export class FriendConnections {
     const friend = this.#friends.get(keyId(key));
     if (!friend || friend.dhtKey) return;
     friend.met = node;
-    this.#learnDhtKey(now, friend, node.publicKey, false);
-    if (node.transport === 'udp') friend.endpoint = node.endpoint;
-    this.#tryConnect(now, friend);
+    this.#tryWhereMet(now, friend, node);
+  }
+
+  /** What kept us apart from friends may be over: those whom we lost are tried where they were last met. */
+  recall(now: Mono): void {
+    for (const friend of this.#friends.values()) {
+      if (friend.dhtKey || !friend.met) continue;
+      this.#tryWhereMet(now, friend, friend.met);
+      friend.dhtKeyAt = now + RECALL_TIME - DHT_KEY_TIMEOUT;
+    }
   }
 
   /** The DHT key that the friend's node has now is known from elsewhere. */
@@ -487,10 +496,16 @@ export class FriendConnections {
     friend.relays.setDhtKey(now, undefined, users !== undefined && users.size > 0);
     if (users?.size === 0) {
       this.#searched.delete(id);
-      this.#dht.stopSearch(friend.dhtKey);
+      this.#dht.stopSearch(now, friend.dhtKey);
     }
     friend.dhtKey = undefined;
     friend.endpoint = undefined;
+  }
+
+  #tryWhereMet(now: Mono, friend: Friend, met: PackedNode): void {
+    this.#learnDhtKey(now, friend, met.publicKey, false);
+    if (met.transport === 'udp') friend.endpoint = met.endpoint;
+    this.#tryConnect(now, friend);
   }
 
   /** Starts an attempt if an address is known, or a relay where the friend may be; else `onFound` or `onRelayWay` will. */

@@ -207,7 +207,7 @@ test('a searched node that sends us anything is asked at once and found', () => 
   assert.equal(node.found[0]!.endpoint, AWAY);
   assert.equal(dht.endpointOf(6, stranger.keys.publicKey), AWAY);
   assert.equal(dht.endpointOf(122_006, stranger.keys.publicKey), undefined, 'silent for 122 s');
-  dht.stopSearch(stranger.keys.publicKey);
+  dht.stopSearch(7, stranger.keys.publicKey);
   stranger.join(7);
   assert.equal(node.found.length, 1, 'no longer searched');
 });
@@ -364,6 +364,45 @@ test('answers that mention ever new nodes cause a bounded number of requests', (
   assert.ok(requests <= 300, `${requests} requests`);
 });
 
+/** Two nodes joined; then one is silent for so long that it is given up, while the other lives. */
+function loseOne() {
+  const { node, stranger: gone } = setUp();
+  const stays = new Stranger(node, 3, ip('203.0.113.8'));
+  gone.join(0);
+  for (let now = 0; now <= 240_000; now += 60_000) {
+    stays.join(now);
+    node.wake(now);
+  }
+  assert.equal(node.dht.liveNodes(240_000), 1);
+  node.sent.length = 0;
+  return { node, gone, stays };
+}
+
+test('a node that was given up is asked now and then, and no node that never answered', () => {
+  const { node, gone } = loseOne();
+  const never = new Stranger(node, 4, ip('203.0.113.9'));
+  never.send(240_000, PING_REQUEST, encodePing(PING_REQUEST, ID));
+  node.sent.length = 0;
+  let asked: Uint8Array | undefined;
+  let now = 240_000;
+  for (; now < 300_000 && !asked; now += 1_000) {
+    node.wake(now);
+    assert.ok(node.sent.every(({ to }) => to !== never.at));
+    asked = gone.inbox(NODES_REQUEST)[0];
+  }
+  gone.answer(now, asked!);
+  assert.equal(node.dht.liveNodes(now), 2);
+  assert.equal(node.reunions, 1, 'all that was lost is back');
+});
+
+test('a node that was given up and sends us anything is asked in the same moment', () => {
+  const { node, gone } = loseOne();
+  gone.send(250_000, PING_REQUEST, encodePing(PING_REQUEST, ID));
+  const [request] = gone.inbox(NODES_REQUEST);
+  gone.answer(250_000, request!);
+  assert.equal(node.reunions, 1);
+});
+
 test('the number of searches is bounded, our own key is not searched, and a search ends', () => {
   const { node, dht } = setUp();
   dht.search(0, node.keys.publicKey);
@@ -371,7 +410,7 @@ test('the number of searches is bounded, our own key is not searched, and a sear
   for (const key of keys) dht.search(0, key);
   const s = new Stranger(node, 2);
   s.join(0);
-  for (const key of keys) dht.stopSearch(key);
+  for (const key of keys) dht.stopSearch(0, key);
   assert.equal(dht.liveNodes(0), 1);
 });
 

@@ -56,7 +56,7 @@ test('the bucket is the first differing bit, at most 127', () => {
 
 test('a full bucket never evicts a live node, and replaces a dead one', () => {
   const dropped: Peer[] = [];
-  const list = new CloseList(OWN, (peer) => dropped.push(peer));
+  const list = new CloseList(OWN, (_now, peer) => dropped.push(peer));
   for (let i = 0; i < 8; i++) assert.equal(list.add(0, peerAt(i === 3 ? -1 : 0, key(0x80, i))), true);
   assert.equal(list.wants(0, key(0x80, 9)), false);
   assert.equal(list.add(0, peerAt(0, key(0x80, 9))), false);
@@ -117,7 +117,7 @@ test('whatever answers, the table is bounded, sorted, without ourselves, and add
       assert.ok(members.every((p) => p.inClose && table.get(p.id) === p));
       const endpoints = [...table.peers()].flatMap((p) => [p.ip4?.endpoint, p.ip6?.endpoint]).filter((e) => e);
       assert.equal(new Set(endpoints).size, endpoints.length, 'one address belongs to one node');
-      for (const peer of [...table.peers()]) table.drop(peer);
+      for (const peer of [...table.peers()]) table.drop(0, peer);
       assert.equal(table.size, 0);
       assert.equal(table.close.members().length, 0);
     }),

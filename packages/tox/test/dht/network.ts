@@ -15,6 +15,7 @@ export class TestNode implements Machine<never> {
   readonly sent: Datagram[] = [];
   readonly nodes: NodeInfo[] = [];
   readonly found: { at: Mono; publicKey: PublicKey; endpoint: Endpoint }[] = [];
+  reunions = 0;
   readonly keyPackets: { sender: PublicKey; data: Uint8Array }[] = [];
 
   constructor(seed: number, at: Endpoint, options?: DhtOptions) {
@@ -29,6 +30,7 @@ export class TestNode implements Machine<never> {
       {
         onNode: (_now, node) => this.nodes.push(node),
         onFound: (now, publicKey, from) => this.found.push({ at: now, publicKey, endpoint: from }),
+        onReunion: () => this.reunions++,
         onDhtKeyPacket: (_now, sender, data) => this.keyPackets.push({ sender, data: data.slice() }),
       },
       options,

@@ -46,7 +46,7 @@ class Rig {
       {
         dht: {
           search: (_now, key) => note('search', name(key)),
-          stopSearch: (key) => note('stopSearch', name(key)),
+          stopSearch: (_now, key) => note('stopSearch', name(key)),
           endpointOf: (_now, key) => this.addresses.get(keyId(key)),
           probe: (_now, node) => note('probe', name(node.publicKey), node.endpoint),
         },
@@ -192,6 +192,24 @@ test('attempts are repeated while the DHT key is younger than 122 s, then everyt
   assert.deepEqual(rig.take(), []);
   rig.learn();
   assert.deepEqual(rig.take(), ['onionKey dht1', 'search dht1', `connect dht1 ${HOME}`]);
+});
+
+test('a friend lost for long is called where he was last met when he may be back there, by one attempt', () => {
+  const rig = new Rig();
+  rig.connect();
+  rig.lose();
+  rig.advance(200_000);
+  rig.lose(); // the attempt fails
+  rig.take();
+  rig.addresses.clear();
+  rig.connections.recall(rig.now);
+  assert.deepEqual(rig.take(), ['onionKey dht1', 'search dht1', `connect dht1 ${HOME}`]);
+  rig.connections.recall(rig.now);
+  assert.deepEqual(rig.take(), [], 'he is being called');
+  rig.advance(10_000);
+  assert.deepEqual(rig.take(), ['stopSearch dht1', 'onionKey ']);
+  rig.lose();
+  assert.equal(rig.connections.nextWake(), undefined, 'nothing left to do');
 });
 
 test('hearing the same DHT key again renews it and changes nothing else', () => {
