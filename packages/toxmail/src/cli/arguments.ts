@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { nearest } from '../base/nearest.ts';
 import type { RunOptionValues } from '../daemon/options.ts';
 import { ALIASES, COMMANDS, type CommandSpec, GLOBAL_OPTIONS, OPTIONS, usageOf } from './commands.ts';
 import { UsageError } from './usage-error.ts';
@@ -71,7 +72,14 @@ function parse(argv: readonly string[]): { values: Record<string, unknown>; posi
     return { values, positionals };
   } catch (error) {
     if (error instanceof UsageError || !(error instanceof TypeError)) throw error;
-    throw new UsageError(`${firstSentence(error.message)} See: toxmail --help`);
+    const [, option = ''] = /^Unknown option '--([^']*)'/.exec(error.message) ?? [];
+    const meant = nearest(
+      option,
+      OPTIONS.map(({ name }) => name),
+    );
+    throw new UsageError(
+      `${firstSentence(error.message)}${meant ? ` Did you mean --${meant}?` : ''} See: toxmail --help`,
+    );
   }
 }
 
@@ -92,13 +100,19 @@ function findCommand(words: readonly string[]): { command: CommandSpec; rest: re
 function unknownCommand(words: readonly string[]): string {
   const family = COMMANDS.filter((each) => each.name.startsWith(`${words[0]} `)).map((each) => each.name);
   if (family.length > 0) return `"${words[0]}" needs one of: ${family.join(', ')}`;
-  return `There is no command "${words[0]}". See: toxmail --help`;
+  const meant = nearest(words.join(' '), COMMAND_WORDS) ?? nearest(words[0]!, COMMAND_WORDS);
+  return `There is no command "${words[0]}".${meant ? ` Did you mean: toxmail ${meant}?` : ''} See: toxmail --help`;
 }
+
+/** Whole names, their first words, and short forms. */
+const COMMAND_WORDS = new Set([...COMMANDS.flatMap(({ name }) => [name, name.split(' ')[0]!]), ...ALIASES.keys()]);
 
 function named(command: CommandSpec, words: readonly string[], help: boolean): Record<string, string> {
   const required = command.positionals.filter((each) => !each.endsWith('?'));
-  if (!help && (words.length < required.length || words.length > command.positionals.length))
-    throw new UsageError(`usage: toxmail ${usageOf(command)}`);
+  const surplus = words[command.positionals.length];
+  if (!help && surplus !== undefined)
+    throw new UsageError(`"${surplus}" is one word too many. usage: toxmail ${usageOf(command)}`);
+  if (!help && words.length < required.length) throw new UsageError(`usage: toxmail ${usageOf(command)}`);
   const names = command.positionals.map((each) => each.replace('?', ''));
   return Object.fromEntries(words.map((word, index) => [names[index] ?? String(index), word]));
 }

@@ -1,7 +1,8 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { configFrom, dataFolder, readConfigFile } from '../daemon/config.ts';
+import { type Config, configFrom, dataFolder, readConfigFile } from '../daemon/config.ts';
 import { VERSION } from '../daemon/version.ts';
 import { type ParsedArguments, parseArguments } from './arguments.ts';
 import { helpText } from './commands.ts';
@@ -46,7 +47,7 @@ async function execute(dataDir: string, parsed: ParsedArguments): Promise<number
     // Loaded only here: the commands below need neither the mail servers nor Tox, and start faster without.
     const { runDaemon, runBootstrap } = await import('../daemon/lifecycle.ts');
     checkFlags(parsed);
-    const config = configFrom(readConfigFile(dataDir), parsed.flags);
+    const config = configOf(dataDir, parsed);
     return command.name === 'run' ? runDaemon(dataDir, config) : runBootstrap(dataDir, config);
   }
   const result =
@@ -76,6 +77,16 @@ function checkFlags({ flags }: ParsedArguments): void {
     configFrom({}, flags);
   } catch (error) {
     throw error instanceof UserError ? new UsageError(`--${error.message}`) : error;
+  }
+}
+
+/** The flags by themselves are right: what is wrong is in the file, or between it and them. */
+function configOf(dataDir: string, { flags }: ParsedArguments): Config {
+  const file = readConfigFile(dataDir);
+  try {
+    return configFrom(file, flags);
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`${join(dataDir, 'config.toml')}: ${error.message}`) : error;
   }
 }
 

@@ -7,6 +7,7 @@ import { PUBLIC_NODES } from '@toxmail/tox/public-nodes';
 import { parse, TomlError } from 'smol-toml';
 import { errorCode } from '../base/files.ts';
 import { LOG_LEVELS, type LogLevel } from '../base/log.ts';
+import { nearest } from '../base/nearest.ts';
 import { UserError } from '../base/user-error.ts';
 import { isCertifiable } from '../tls/names.ts';
 import { type MailServerSettings, mailServerSettings } from './mail-server-settings.ts';
@@ -88,18 +89,27 @@ export function readConfigFile(dataDir: string): RunOptionValues {
   } catch (error) {
     const code = errorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return {};
-    throw new UserError(`Cannot read ${path} (${code}). Make it readable for the user who runs Toxmail.`);
+    throw new UserError(
+      `Cannot read ${path} (${code}). Make it readable for the user who runs Toxmail, or choose another folder with --data.`,
+    );
   }
   let table: Record<string, unknown>;
   try {
     table = parse(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    throw new UserError(`${path}, line ${error.line}: this is not TOML. Write settings as: smtp-port = 2525`);
+    const [reason = ''] = error.message.replace(/^Invalid TOML document: /, '').split('\n');
+    throw new UserError(
+      `${path}, line ${error.line}: ${reason}. Write settings as: smtp-port = 2525; texts in quotes: listen = "0.0.0.0"`,
+    );
   }
   const known = new Set<string>([...RUN_OPTIONS.map((option) => option.name), ...FILE_TABLES]);
   for (const key of Object.keys(table))
-    if (!known.has(key)) throw new UserError(`${path}: unknown setting "${key}". Known are: ${[...known].join(', ')}`);
+    if (!known.has(key)) {
+      const meant = nearest(key, known);
+      const hint = meant ? `Did you mean ${meant}?` : `Known are: ${[...known].join(', ')}`;
+      throw new UserError(`${path}: unknown setting "${key}". ${hint}`);
+    }
   return table;
 }
 

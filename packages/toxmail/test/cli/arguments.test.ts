@@ -41,12 +41,16 @@ test('queue alone lists, and a request may be accepted with or without a name', 
 });
 
 test('wrong usage names the word that is wrong', () => {
-  assert.match(usage(['stauts']), /"stauts"/);
+  assert.match(usage(['stauts']), /"stauts".*toxmail status\?/);
+  assert.match(usage(['accont', 'list']), /"accont".*toxmail account list\?/);
+  assert.match(usage(['nonsense']), /"nonsense"\. See/);
+  assert.match(usage(['run', 'WORD']), /"WORD".*toxmail run$/);
   assert.match(usage(['contact']), /contact add, contact list/);
   assert.match(usage(['contact', 'add', 'ann']), /NAME ADDRESS/);
-  assert.match(usage(['contact', 'add', 'ann', 'x', 'y']), /NAME ADDRESS/);
+  assert.match(usage(['contact', 'add', 'ann', 'x', 'y']), /"y".*NAME ADDRESS/);
   assert.match(usage(['status', '--email', 'x']), /--email/);
   assert.match(usage(['status', '--nonsense']), /--nonsense/);
+  assert.match(usage(['run', '--bootstrp', 'x']), /--bootstrap\?/);
   assert.match(usage(['status', '--wait', 'soon']), /--wait/);
   assert.match(usage(['status', '--wait']), /--wait/);
   assert.match(usage(['run', '--data=']), /--data/);

@@ -93,11 +93,11 @@ test('a flag wins over the file', () => {
 test('an unknown setting is an error that names it', () => {
   assert.match(
     refusal(() => fileWith('smpt-port = 1\n')),
-    /"smpt-port"/,
+    /"smpt-port"\. Did you mean smtp-port\?/,
   );
   assert.match(
     refusal(() => fileWith('[smtp]\nport = 1\n')),
-    /"smtp"/,
+    /"smtp"\. Known are/,
   );
 });
 
@@ -105,6 +105,10 @@ test('a file that is not TOML is an error with the line', () => {
   assert.match(
     refusal(() => fileWith('smtp-port = 1\nthis is not\n')),
     /line 2/,
+  );
+  assert.match(
+    refusal(() => fileWith('listen = 0.0.0.0\n')),
+    /line 1: illegal .* texts in quotes/,
   );
 });
 

@@ -230,4 +230,9 @@ test('commands on nothing say how to begin, wrong usage has its own status', asy
   const port = await toxmail('run', '--data', data, '--smtp-port', 'many');
   assert.deepEqual([port.status, port.stdout], [2, '']);
   assert.match(port.stderr, /^toxmail: --smtp-port must be .*\n$/);
+  mkdirSync(data);
+  writeFileSync(join(data, 'config.toml'), 'smtp-port = "many"');
+  const file = await toxmail('run', '--data', data);
+  assert.deepEqual([file.status, file.stdout], [1, '']);
+  assert.match(file.stderr, /^toxmail: \S*config\.toml: smtp-port must be .*\n$/);
 });
