@@ -23,7 +23,7 @@ const RENDERERS: Readonly<Record<string, (result: never) => string[]>> = {
   'account quota': (row: Row) => [
     row.quota === null
       ? `The mailbox of ${row.name} has no limit.`
-      : `The mailbox of ${row.name} takes up to ${row.quota} bytes.`,
+      : `The mailbox of ${row.name} takes up to ${size(row.quota)}.`,
   ],
   'account rename': (row: Row) => [
     `${row.before} is ${row.name} now. Mail programs log in as ${row.name}; contacts notice nothing.`,
@@ -87,7 +87,13 @@ function renderQueue(rows: Row[]): string[] {
   const delivered = rows.length - open.length;
   return [
     ...table(
-      open.map((row) => ({ ...row, id: String(row.id).slice(0, 12), progress: progress(row), why: reason(row) })),
+      open.map((row) => ({
+        ...row,
+        id: String(row.id).slice(0, 12),
+        to: shortened(String(row.to)),
+        progress: `${Math.floor((100 * Number(row.sent)) / Math.max(1, Number(row.size)))} % of ${size(row.size)}`,
+        why: reason(row),
+      })),
       ['id', 'account', 'to', 'state', 'progress', 'attempts', 'why'],
       'No mail is waiting.',
     ),
@@ -134,13 +140,12 @@ function renderStatus(status: Row): string[] {
 
 function bootstrapLines(node: Row): string[] {
   const relay = node.relay as Row | null;
-  const mebibytes = (bytes: unknown) => `${(Number(bytes) / 1_048_576).toFixed(1)} MiB`;
   const lines = [`  bootstrap node at UDP port ${node.udpPort}, knows ${node.nodes} nodes`];
   if (!relay) lines.push('  no TCP relay: none of its ports was free');
   else {
     lines.push(
       `  TCP relay at ${(relay.ports as number[]).join(', ')}: ${relay.clients} clients, ` +
-        `${mebibytes(relay.forwardedBytes)} passed on since the start`,
+        `${size(relay.forwardedBytes)} passed on since the start`,
     );
   }
   if (node.metricsPort !== null) lines.push(`  figures at http://127.0.0.1:${node.metricsPort}/metrics`);
@@ -166,27 +171,56 @@ function table(rows: readonly Row[], names: readonly string[], empty: string): s
     names.map((name) => name.toUpperCase()),
     ...rows.map((row) => names.map((name) => String(row[name] ?? '-'))),
   ];
-  const widths = names.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)));
+  const widths = names.map((_, column) => Math.max(...cells.map((line) => width(line[column]!))));
   return cells.map((line) =>
     line
-      .map((cell, column) => cell.padEnd(widths[column]!))
+      .map((cell, column) => cell + ' '.repeat(widths[column]! - width(cell)))
       .join('  ')
       .trimEnd(),
   );
 }
+
+/** Columns of a terminal: two for signs of the far East and pictures, none for marks on the sign before. */
+function width(text: string): number {
+  let columns = 0;
+  for (const sign of printable(text).normalize('NFC')) columns += MARK.test(sign) ? 0 : WIDE.test(sign) ? 2 : 1;
+  return columns;
+}
+
+const MARK = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
+const WIDE =
+  /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]$/u;
+
+/** An address whose name is a key or longer than any line bears: its beginning tells it from others. */
+function shortened(address: string): string {
+  const at = address.lastIndexOf('@');
+  return at <= SHORT_MAX ? address : `${address.slice(0, SHORT_MAX - 5)}…${address.slice(at - 4)}`;
+}
+
+const SHORT_MAX = 32;
 
 function seen(row: Row): string {
   if (row.online) return 'online';
   return row.lastSeen === null ? 'never' : time(row.lastSeen);
 }
 
+/** Of the clock on this machine's wall. */
 function time(unixMs: unknown): string {
-  return new Date(Number(unixMs)).toISOString().slice(0, 16).replace('T', ' ');
+  const at = new Date(Number(unixMs));
+  const two = (number: number): string => String(number).padStart(2, '0');
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day} ${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
-function progress(row: Row): string {
-  return `${row.sent}/${row.size}`;
+/** RFC 9208's and the quota command's units: powers of 1024. */
+function size(bytes: unknown): string {
+  let value = Number(bytes);
+  let unit = 0;
+  for (; value >= 1024 && unit < UNITS.length - 1; unit++) value /= 1024;
+  return unit === 0 ? `${value} bytes` : `${Number(value.toFixed(1))} ${UNITS[unit]}`;
 }
+
+const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 function reason(row: Row): string {
   const why = row.reason as { code: string; text: string } | null;
