@@ -29,6 +29,8 @@ export interface RunningParts {
   unfriend(account: string, publicKey: string): void;
   /** The name or address under which mail programs reach this machine. */
   mailHost(): string;
+  /** Whether the certificate is for that name or address. */
+  certifies(host: string): boolean;
   /** Undefined if the certificate is the person's own. */
   authority(): Promise<AuthorityFacts | undefined>;
   /** Where other nodes reach the account's node. */
@@ -243,9 +245,11 @@ export class Commands {
   }
 
   async mailSettings(args: Args): Promise<unknown> {
-    const { listeners, mailHost, authority } = this.#mustRun();
+    const { listeners, mailHost, authority, certifies } = this.#mustRun();
     const { name } = this.#account(optionalText(args, 'account'));
-    return settingsFor(name, optionalText(args, 'for'), listeners, mailHost(), await authority());
+    const host = mailHost();
+    const machine = { listeners, host, authority: await authority(), certified: certifies(host) };
+    return settingsFor(name, optionalText(args, 'for'), machine);
   }
 
   async certificateAuthority(): Promise<unknown> {

@@ -23,13 +23,25 @@ export interface SettingsResult extends MailSettings {
   readonly dns: readonly string[];
 }
 
+export interface Machine {
+  readonly listeners: Listeners;
+  /** Under which mail programs reach it. */
+  readonly host: string;
+  /** Undefined if the certificate is the person's own. */
+  readonly authority: AuthorityFacts | undefined;
+  /** The certificate is for `host`. */
+  readonly certified: boolean;
+}
+
 interface Place {
   readonly settings: MailSettings;
-  /** The page of the web server; undefined for other machines, as it is opened there under the same host. */
+  /** The page of the web server. */
   readonly web: string;
   readonly local: boolean;
   readonly authority: AuthorityFacts | undefined;
 }
+
+const WIDEN = 'start Toxmail with --listen 0.0.0.0 (or ::), then ask this again';
 
 const PROGRAMS: Readonly<Record<string, (place: Place) => string[]>> = {
   thunderbird: ({ settings, local, authority }) => [
@@ -41,18 +53,23 @@ const PROGRAMS: Readonly<Record<string, (place: Place) => string[]>> = {
       : trust(authority, 'Settings, Privacy & Security, Certificates, Manage Certificates, Authorities, Import')),
   ],
   apple: ({ settings, web, local, authority }) => [
-    ...(local ? ['An iPhone or iPad is another machine: start Toxmail with --listen 0.0.0.0 (or ::) first.'] : []),
-    `Open ${web} in Safari on the device, type the account ${settings.user} and get the profile. Compare the fingerprint on that page with the one of: toxmail tls ca`,
-    'On an iPhone or iPad: Settings, Profile Downloaded, Install, and type the password when asked. On a Mac: System Settings, General, Device Management, open it twice.',
+    ...(local ? [`An iPhone or iPad is another machine: ${WIDEN}. On a Mac that runs Toxmail itself:`] : []),
+    `Open ${web} in Safari${local ? '' : ' on the device'}, type the account ${settings.user} and get the profile.${local ? '' : ' Compare the fingerprint on that page with the one of: toxmail tls ca'}`,
+    `${local ? 'Then' : 'On an iPhone or iPad: Settings, Profile Downloaded, Install, and type the password when asked. On a Mac:'} System Settings, General, Device Management, open it twice.`,
     ...(local || !authority
       ? []
       : ['On an iPhone or iPad then: Settings, General, About, Certificate Trust Settings: switch Toxmail on.']),
   ],
-  k9: ({ settings, local, authority }) => [
-    ...(local ? ['K-9 Mail runs on another machine: start Toxmail with --listen 0.0.0.0 (or ::) first.'] : []),
-    `In K-9 Mail or Thunderbird for Android: Add account, the address ${settings.address}, "Manual setup", and the values above; authentication "Normal password".`,
-    ...trust(authority, 'Android: Settings, Security, Encryption & credentials, Install a certificate, CA certificate'),
-  ],
+  k9: ({ settings, local, authority }) =>
+    local
+      ? [`K-9 Mail runs on another machine, for which the values above are not: ${WIDEN}.`]
+      : [
+          `In K-9 Mail or Thunderbird for Android: Add account, the address ${settings.address}, "Manual setup", and the values above; authentication "Normal password".`,
+          ...trust(
+            authority,
+            'Android: Settings, Security, Encryption & credentials, Install a certificate, CA certificate',
+          ),
+        ],
   outlook: ({ settings, local, authority }) => [
     `In Outlook for Windows (classic): File, Add Account, the address ${settings.address}, Advanced options, "Let me set up my account manually", ${settings.incoming[0]?.protocol.toUpperCase() ?? 'POP3'}, and the values above. The new Outlook sends your mail's password to its maker and cannot reach this machine.`,
     ...(local ? [] : trust(authority, 'open the file, Install Certificate, "Trusted Root Certification Authorities"')),
@@ -60,25 +77,25 @@ const PROGRAMS: Readonly<Record<string, (place: Place) => string[]>> = {
 };
 
 /** `program`: one of PROGRAMS, or undefined for all that is common. Throws UserError for another one. */
-export function settingsFor(
-  account: string,
-  program: string | undefined,
-  listeners: Listeners,
-  host: string,
-  authority: AuthorityFacts | undefined,
-): SettingsResult {
+export function settingsFor(account: string, program: string | undefined, machine: Machine): SettingsResult {
+  const { listeners, host, authority } = machine;
   const local = isLoopback(host);
   const settings = mailSettings(account, listeners, host, local);
   const web = pageAddress(host, listeners.web?.port ?? 0);
   const describe = program === undefined ? undefined : PROGRAMS[program];
+  const names = Object.keys(PROGRAMS);
   if (program !== undefined && !(describe && Object.hasOwn(PROGRAMS, program)))
-    throw new UserError(`for: there are steps for ${Object.keys(PROGRAMS).join(', ')}.`);
+    throw new UserError(
+      `There are no steps for "${program}", but for ${names.join(', ')}. All values: toxmail mail-settings`,
+    );
   const steps = describe
     ? describe({ settings, web, local, authority })
     : [
-        `Steps for one program: toxmail mail-settings --for ${Object.keys(PROGRAMS).join('|')}`,
+        `Steps for one program: toxmail mail-settings --for ${names.join('|')}`,
         `The same as a page, for programs and people: ${web}`,
+        ...(local ? overTls(listeners, authority) : []),
       ];
+  if (!local && !machine.certified) steps.unshift(notCertified(host, authority));
   const isp = autoconfig(mailSettings(TYPED_ADDRESS, listeners, host, local));
   return {
     account,
@@ -87,6 +104,21 @@ export function settingsFor(
     isp: Object.fromEntries(MAIL_DOMAINS.map((domain) => [`${domain}.xml`, isp])),
     dns: isIP(host) || !host.includes('.') ? [] : dnsRecords(listeners, host),
   };
+}
+
+/** Some programs want TLS on this machine, too, and look for names in certificates only. */
+function overTls(listeners: Listeners, authority: AuthorityFacts | undefined): string[] {
+  const { incoming, outgoing } = mailSettings('', listeners, 'localhost', false);
+  const ports = [...incoming, outgoing].map(({ protocol, port }) => `${protocol.toUpperCase()} ${port}`).join(', ');
+  return [
+    `A program that wants TLS on this machine as well, as fetchmail: server localhost, SSL/TLS at ${ports}${authority ? `, and the authority to trust is ${authority.path}` : ''}`,
+  ];
+}
+
+function notCertified(host: string, authority: AuthorityFacts | undefined): string {
+  return authority
+    ? `The certificate is not for ${host}, which programs will complain of: start Toxmail with --tls-name ${host}. They must then trust a new authority (toxmail tls ca).`
+    : `Your certificate is not for ${host}, which programs will complain of: say with --tls-name how it names this machine.`;
 }
 
 function trust(authority: AuthorityFacts | undefined, where: string): string[] {

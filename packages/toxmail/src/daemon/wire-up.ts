@@ -238,6 +238,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
       befriend: (contact) => services.get(contact.account)?.node.befriend(contact),
       unfriend: (account, publicKey) => services.get(account)?.node.unfriend(publicKey),
       mailHost: () => mailHost(config),
+      certifies: (host) => tls.certifies(host),
       authority,
       nodeLine(account) {
         const peer = services.get(account)?.node.peer;

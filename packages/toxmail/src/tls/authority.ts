@@ -54,7 +54,7 @@ export class LocalAuthority {
 
   /** Key and certificate for these names, if they are not those that the last call gave. */
   async renewed(names: MachineNames): Promise<KeyPair | undefined> {
-    const wanted = JSON.stringify(names);
+    const wanted = JSON.stringify([names.set, names.found]);
     const found = await this.#read('server.pem');
     const valid = found !== undefined && this.#isValid(found, RENEW_BEFORE_MS);
     if (valid && wanted === this.#checkedFor) return undefined;
@@ -145,7 +145,8 @@ function allNames({ set, found }: MachineNames): string[] {
   return [...set, ...found];
 }
 
-function isFor(pem: string, name: string): boolean {
+/** Whether this certificate, the first of `pem`, is good for that name or address. */
+export function isFor(pem: string, name: string): boolean {
   const certificate = parse(pem);
   const match = isIP(name) ? certificate?.checkIP(name) : certificate?.checkHost(name, { subject: 'never' });
   return match !== undefined;

@@ -8,6 +8,8 @@ export interface MachineNames {
   readonly set: readonly string[];
   /** What the system says. In the certificate as far as the authority may vouch for it. */
   readonly found: readonly string[];
+  /** IPv4 addresses that it has, also while it listens to itself only: a new authority may vouch for them later. */
+  readonly possible: readonly string[];
 }
 
 /** Ours: addresses of one machine. */
@@ -30,6 +32,7 @@ export function machineNames(listen: string, more: readonly string[]): MachineNa
   const set = [...more, listen].map((name) => name.toLowerCase()).filter((name) => !isLoopback(name));
   return {
     set: unique(set.filter((name) => !isWildcard(name) && isCertifiable(name))),
+    possible: interfaces.filter((address) => !isIPv6(address)).slice(0, FOUND_MAX),
     found: unique([...named, 'localhost', '127.0.0.1', '::1', ...(isWildcard(listen) ? interfaces : [])]).slice(
       0,
       FOUND_MAX,
@@ -46,9 +49,9 @@ export function isCertifiable(name: string): boolean {
  * What a new authority may vouch for: all that is near, what the person set, and what the machine has now. Of IPv6 only
  * what is near, since global addresses change by the day.
  */
-export function permittedNames({ set, found }: MachineNames, before: readonly string[] = []): string[] {
+export function permittedNames({ set, found, possible }: MachineNames, before: readonly string[] = []): string[] {
   const local = [...LOCAL_NAMES, ...LOCAL_NETWORKS];
-  const names = [...found.filter((name) => !isIPv6(name)), ...set].filter((name) => !covers(local, name));
+  const names = [...found.filter((name) => !isIPv6(name)), ...possible, ...set].filter((name) => !covers(local, name));
   return unique([...local, ...names, ...before.filter((name) => !covers(local, name.replace(/\/(32|128)$/, '')))]);
 }
 

@@ -5,7 +5,7 @@ import type { Cancel, Scheduler } from '../base/clock.ts';
 import { errorCode, type FileStat, type FileSystem, readWhole } from '../base/files.ts';
 import { errorField, type Logger } from '../base/log.ts';
 import { UserError } from '../base/user-error.ts';
-import { type KeyPair, LocalAuthority } from './authority.ts';
+import { isFor, type KeyPair, LocalAuthority } from './authority.ts';
 import type { MachineNames } from './names.ts';
 
 export interface TlsProviderDeps {
@@ -44,6 +44,7 @@ export class TlsProvider implements ServerTls {
   readonly #authority: LocalAuthority;
   readonly #listeners: (() => void)[] = []; // one per server
   #context: SecureContext | undefined;
+  #certificate = '';
   /** State of the person's files when they were read. */
   #ownStamp = '';
   #cancel: Cancel = () => {};
@@ -64,6 +65,11 @@ export class TlsProvider implements ServerTls {
 
   get context(): SecureContext {
     return this.#context!;
+  }
+
+  /** Whether programs that reach us under this name or address find it in the certificate. */
+  certifies(name: string): boolean {
+    return isFor(this.#certificate, name);
   }
 
   onRenewal(listener: () => void): void {
@@ -111,6 +117,7 @@ export class TlsProvider implements ServerTls {
     const pair = own ? await this.#changedOwn(own) : await this.#authority.renewed(names());
     if (!pair) return;
     this.#context = createSecureContext({ ...pair, minVersion: 'TLSv1.2' });
+    this.#certificate = pair.cert;
     for (const listener of this.#listeners) listener();
   }
 

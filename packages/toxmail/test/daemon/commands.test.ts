@@ -73,6 +73,7 @@ async function running(
     befriend: (contact) => node.befriend(contact),
     unfriend: (_account, key) => node.unfriend(key),
     mailHost: () => 'pi.example.org',
+    certifies: () => true,
     authority: async () => ({ certificate: 'PEM', fingerprint: 'AB:CD', path: '/tls/ca.pem' }),
     nodeLine: () => ({ host: '192.0.2.1', port: 33_445, publicKey: 'AB'.repeat(32) }),
   };
@@ -326,6 +327,24 @@ test('mail-settings has the documented shape, and steps for the programs it know
     assert.ok(((await run('mail-settings', { for: program })).steps as string[]).length >= 2, program);
   await refused(run('mail-settings', { for: 'constructor' }), /thunderbird, apple, k9, outlook/);
   await refused((await stopped(t)).run('mail-settings'), /not running/);
+});
+
+test('mail-settings tells of a certificate that is for another name, and how TLS is had on this machine itself', async (t) => {
+  const { folder, parts } = await running(t);
+  const stepsOf = async (more: Partial<RunningParts>, args: Row = {}): Promise<string> =>
+    (
+      (await new Commands(folder, emptyQueue, { ...parts, ...more }).run('mail-settings', args)) as Row
+    ).steps!.toString();
+  for (const args of [{}, { for: 'k9' }])
+    assert.match(
+      await stepsOf({ certifies: () => false }, args),
+      /not for pi\.example\.org.*--tls-name pi\.example\.org/,
+    );
+  const own = await stepsOf({ certifies: () => false, authority: async () => undefined });
+  assert.match(own, /Your certificate is not for pi\.example\.org/);
+  const here = await stepsOf({ mailHost: () => '127.0.0.1', certifies: () => false });
+  assert.match(here, /server localhost, SSL\/TLS at POP3 2995, SMTP 2465, .*\/tls\/ca\.pem/);
+  assert.doesNotMatch(here, /certificate is not/);
 });
 
 test('tls ca shows the authority, or says where one comes from', async (t) => {

@@ -161,10 +161,25 @@ test('a name that the person adds is in the next certificate; the authority stay
   });
 });
 
+test('who listens beyond this machine only later has its address in the certificate, of the same authority', async () => {
+  await withPlace(async (place) => {
+    const machine = { set: [], found: ['localhost', '127.0.0.1'], possible: ['203.0.113.9'] };
+    const first = await place.open({ names: () => machine });
+    assert.equal(first.provider.certifies('203.0.113.9'), false);
+    const before = place.authority;
+    const wider = { ...machine, found: [...machine.found, '203.0.113.9'] };
+    const { provider, port } = await place.open({ names: () => wider });
+    assert.equal(provider.certifies('203.0.113.9'), true);
+    assert.equal(provider.certifies('203.0.113.8'), false);
+    await shown(port, before, 'localhost');
+    assert.equal(place.authority, before);
+  });
+});
+
 test('an address that the machine gets while it runs is in the certificate within a minute', async () => {
   await withPlace(async (place) => {
     const found = ['localhost', '127.0.0.1'];
-    const { port, provider } = await place.open({ names: () => ({ set: [], found: [...found] }) });
+    const { port, provider } = await place.open({ names: () => ({ set: [], found: [...found], possible: [] }) });
     const shownIn = async (name: string): Promise<boolean> =>
       (await shown(port, place.authority, 'localhost')).subjectaltname?.includes(name) ?? false;
     assert.equal(await shownIn('192.168.1.77'), false);
@@ -245,6 +260,7 @@ test('names are covered by themselves and by what they end in, addresses by thei
   const permitted = permittedNames({
     set: ['mail.example.org', '203.0.113.9'],
     found: ['pi', 'pi.local', '127.0.0.1'],
+    possible: ['203.0.113.10'],
   });
   for (const name of [
     'pi',
@@ -254,6 +270,7 @@ test('names are covered by themselves and by what they end in, addresses by thei
     '::1',
     'fd00::7',
     '203.0.113.9',
+    '203.0.113.10',
     'mail.example.org',
   ])
     assert.ok(covers(permitted, name), name);
