@@ -6,7 +6,7 @@ import { errorCode, type FileStat, type FileSystem, readWhole } from '../base/fi
 import { errorField, type Logger } from '../base/log.ts';
 import { UserError } from '../base/user-error.ts';
 import { isFor, type KeyPair, LocalAuthority } from './authority.ts';
-import type { MachineNames } from './names.ts';
+import { isCertifiable, type MachineNames } from './names.ts';
 
 export interface TlsProviderDeps {
   readonly files: FileSystem;
@@ -69,7 +69,7 @@ export class TlsProvider implements ServerTls {
 
   /** Whether programs that reach us under this name or address find it in the certificate. */
   certifies(name: string): boolean {
-    return isFor(this.#certificate, name);
+    return isCertifiable(name) && isFor(this.#certificate, name);
   }
 
   onRenewal(listener: () => void): void {

@@ -7,9 +7,12 @@ const STYLE = `
 body { font: 1.05rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884; }
+th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid #8884; }
+dt { font-weight: 600; margin-top: .8rem; } dd { margin: 0; }
 code { font-size: .95em; overflow-wrap: anywhere; }
-input, button { font: inherit; padding: .3rem .6rem; }
+.digits { overflow-wrap: normal; }
+form { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .3rem 0; }
+input, button { font: inherit; padding: .4rem .7rem; }
 `;
 
 /** Nothing but this page's own style; forms lead to this server only; no other page may show this one inside. */
@@ -37,25 +40,27 @@ export function indexPage({ incoming, outgoing }: MailSettings, fingerprint?: st
 mail program, for example Thunderbird, K-9 Mail, Apple Mail or Outlook.</p>
 <h2>Set up your mail program</h2>
 <p>Your address is <code>NAME@tox.alt</code> and your user name is <code>NAME</code>, where NAME is your account here.
-The password was shown when the account was made.</p>
+The password was shown when the account was made; <code>toxmail account password NAME</code> makes a new one.</p>
+<p>Server: <code>${escaped(outgoing.host)}</code>, for all of these:</p>
 <table>
-<tr><th>For</th><th>Server</th><th>Port</th><th>Security</th></tr>
+<tr><th>For</th><th>Port</th><th>Security</th></tr>
 ${[...incoming, outgoing].map(row).join('\n')}
 </table>
 <h2>Or let it be set up</h2>
-<ul>
-<li><strong>iPhone, iPad, Mac:</strong>
-<form action="/apple.mobileconfig"><label>account <input name="account" required pattern="[A-Za-z0-9._\\-]{1,64}" size="16"
-autocapitalize="none" autocomplete="username"></label> <button>Get the profile</button></form></li>
-<li><strong>Thunderbird:</strong> the person who runs Toxmail can type
-<code>toxmail mail-settings --for thunderbird --install</code> once; then address and password are enough.</li>
-</ul>
+<dl>
+<dt>iPhone, iPad, Mac</dt>
+<dd><form action="/apple.mobileconfig"><label>Account <input name="account" required pattern="[A-Za-z0-9._\\-]{1,64}" size="12"
+autocapitalize="none" autocomplete="username"></label> <button>Get the profile</button></form></dd>
+<dt>Thunderbird</dt>
+<dd>Who runs Toxmail can type <code>toxmail mail-settings --for thunderbird --install</code> once; then address and
+password are enough.</dd>
+</dl>
 ${fingerprint === undefined ? '' : trust(fingerprint)}</html>
 `;
 }
 
-function row({ protocol, host, port, security }: ServerSettings): string {
-  return `<tr><td>${PROTOCOL[protocol]}</td><td><code>${escaped(host)}</code></td><td>${port}</td><td>${SECURITY[security]}</td></tr>`;
+function row({ protocol, port, security }: ServerSettings): string {
+  return `<tr><td>${PROTOCOL[protocol]}</td><td>${port}</td><td>${SECURITY[security]}</td></tr>`;
 }
 
 function trust(fingerprint: string): string {
@@ -63,6 +68,6 @@ function trust(fingerprint: string): string {
 <p>Programs on other machines ask whether to trust this one. Either confirm their question once, or install
 <a href="/ca.crt">the certificate authority of this machine</a>. Its fingerprint (SHA-256) must be the one that
 <code>toxmail tls ca</code> shows on the machine itself:</p>
-<p><code>${escaped(fingerprint)}</code></p>
+<p><code class="digits">${escaped(fingerprint).replaceAll(':', ':<wbr>')}</code></p>
 `;
 }
