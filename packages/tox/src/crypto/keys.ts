@@ -17,6 +17,8 @@ export const NONCE_SIZE = 24;
 /** Poly1305 tag that a box adds. */
 export const MAC_SIZE = 16;
 
+const scratch = Buffer.alloc(KEY_SIZE);
+
 export interface KeyPair {
   readonly publicKey: PublicKey;
   readonly secretKey: SecretKey;
@@ -35,7 +37,16 @@ export function randomNonce(env: Env): Nonce {
 }
 
 export function keyId(key: PublicKey): KeyId {
-  return Buffer.from(key.buffer, key.byteOffset, KEY_SIZE).toString('latin1') as KeyId;
+  return byteString(key) as KeyId;
+}
+
+/**
+ * Up to 32 bytes as latin-1 characters, to be a map key. By way of one buffer that exists already: V8
+ * keeps small arrays without an ArrayBuffer until someone asks for it, which then costs more than the rest.
+ */
+export function byteString(bytes: Uint8Array): string {
+  scratch.set(bytes);
+  return scratch.toString('latin1', 0, bytes.length);
 }
 
 /** Plain comparison, for public values only. Secrets: `equalConstantTime`. */

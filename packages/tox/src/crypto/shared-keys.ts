@@ -1,33 +1,44 @@
-import { BoundedMap } from '../core/bounded-map.ts';
 import { type KeyId, keyId, type PublicKey, type SecretKey, type SharedKey } from './keys.ts';
 import { sharedKey } from './sodium.ts';
 
 /**
  * Shared keys of one secret key with many public ones. A derivation costs about 50 µs, which is
  * what a flood of new keys would make us pay, so callers charge misses to the source.
- * BOUNDED: `capacity`, least recently used goes first.
+ * BOUNDED: `capacity`; the oldest goes first, but one that was used since its last turn gets another
+ * (as CLOCK does: hits are many, and need not reorder anything).
  */
 export class SharedKeys {
-  readonly #cache: BoundedMap<KeyId, SharedKey>;
+  readonly #cache = new Map<KeyId, { readonly key: SharedKey; used: boolean }>();
   readonly #secretKey: SecretKey;
+  readonly #capacity: number;
 
   constructor(secretKey: SecretKey, capacity: number) {
     this.#secretKey = secretKey;
-    this.#cache = new BoundedMap(capacity);
+    this.#capacity = capacity;
   }
 
-  /** Undefined for a low-order public key. */
-  get(publicKey: PublicKey): SharedKey | undefined {
+  /** Undefined for a low-order public key, or if it is not known and `mayDerive` refuses. */
+  get(publicKey: PublicKey, mayDerive?: () => boolean): SharedKey | undefined {
     const id = keyId(publicKey);
     const known = this.#cache.get(id);
-    if (known) return known;
+    if (known) {
+      known.used = true;
+      return known.key;
+    }
+    if (mayDerive && !mayDerive()) return undefined;
     const key = sharedKey(publicKey, this.#secretKey);
-    if (key) this.#cache.set(id, key);
+    if (!key) return undefined;
+    if (this.#cache.size >= this.#capacity) this.#makeRoom();
+    this.#cache.set(id, { key, used: false });
     return key;
   }
 
-  /** Whether `get` would answer without a derivation. */
-  has(publicKey: PublicKey): boolean {
-    return this.#cache.has(keyId(publicKey));
+  #makeRoom(): void {
+    for (const [id, entry] of this.#cache) {
+      this.#cache.delete(id);
+      if (!entry.used) return;
+      entry.used = false;
+      this.#cache.set(id, entry); // to the end of the line, where this loop finds it if all were used
+    }
   }
 }

@@ -62,8 +62,7 @@ export class Exchange {
 
   /** The key shared with a sender: from the cache, or derived at the expense of the source. */
   keyFor(now: Mono, from: Endpoint, sender: PublicKey): SharedKey | undefined {
-    if (!this.#sharedKeys.has(sender) && !this.#derivations.allow(now, sourceOf(from))) return undefined;
-    return this.#sharedKeys.get(sender);
+    return this.#sharedKeys.get(sender, () => this.#derivations.allow(now, sourceOf(from)));
   }
 
   #request(

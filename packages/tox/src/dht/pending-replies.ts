@@ -1,5 +1,5 @@
 import type { Mono } from '../core/env.ts';
-import { type PublicKey, sameBytes } from '../crypto/keys.ts';
+import { byteString, type PublicKey, sameBytes } from '../crypto/keys.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 
 /** spec: `PING_TIMEOUT`, ms. */
@@ -31,20 +31,16 @@ export class PendingReplies {
       if (this.#map.size < CAPACITY && now - old.at < REPLY_TIMEOUT) break;
       this.#map.delete(key);
     }
-    this.#map.set(mapKey(id), { publicKey, endpoint, at: now, target });
+    this.#map.set(byteString(id), { publicKey, endpoint, at: now, target });
   }
 
   /** The request this answers, used up by that; undefined if nobody asked. */
   take(now: Mono, id: Uint8Array, publicKey: PublicKey, endpoint: Endpoint): Pending | undefined {
-    const key = mapKey(id);
+    const key = byteString(id);
     const pending = this.#map.get(key);
     if (!pending || pending.endpoint !== endpoint || now - pending.at >= REPLY_TIMEOUT) return undefined;
     if (!sameBytes(pending.publicKey, publicKey)) return undefined;
     this.#map.delete(key);
     return pending;
   }
-}
-
-function mapKey(id: Uint8Array): string {
-  return Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1');
 }

@@ -375,8 +375,7 @@ export class OnionClient {
     const signed = outerKey && open(outerKey, outer.nonce, outer.box);
     const inner = signed && readSignedData(signed);
     if (!inner) return;
-    if (!this.#realShared.has(inner.sender) && !this.#budget.allow(now, source)) return;
-    const key = this.#realShared.get(inner.sender);
+    const key = this.#realShared.get(inner.sender, () => this.#budget.allow(now, source));
     const plain = key && open(key, outer.nonce, inner.box);
     if (!plain) return;
     const friend = this.#friends.get(keyId(inner.sender));

@@ -230,8 +230,7 @@ export class OnionRelay {
   }
 
   #sharedKey(now: Mono, from: Endpoint, publicKey: PublicKey): SharedKey | undefined {
-    if (!this.#sharedKeys.has(publicKey) && !this.#budget.allow(now, sourceOf(from))) return undefined;
-    return this.#sharedKeys.get(publicKey);
+    return this.#sharedKeys.get(publicKey, () => this.#budget.allow(now, sourceOf(from)));
   }
 
   #currentReturnKey(now: Mono): SharedKey {

@@ -1,5 +1,6 @@
 import { BoundedMap } from '../core/bounded-map.ts';
 import type { Env, Mono } from '../core/env.ts';
+import { byteString } from '../crypto/keys.ts';
 import { SENDBACK_SIZE } from '../packet/onion.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
 import type { OnionPath } from './path.ts';
@@ -31,19 +32,15 @@ export class PendingRequests<Owner> {
   /** The sendback for a new request: 8 random bytes. */
   add(request: PendingRequest<Owner>): Uint8Array {
     const sendback = this.#env.random(SENDBACK_SIZE);
-    this.#requests.set(text(sendback), request);
+    this.#requests.set(byteString(sendback), request);
     return sendback;
   }
 
   /** Undefined if unknown, answered before or older than 10 s. */
   take(now: Mono, sendback: Uint8Array): PendingRequest<Owner> | undefined {
-    const id = text(sendback);
+    const id = byteString(sendback);
     const request = this.#requests.peek(id);
     this.#requests.delete(id);
     return request && now - request.at < TIMEOUT ? request : undefined;
   }
-}
-
-function text(sendback: Uint8Array): string {
-  return Buffer.from(sendback.buffer, sendback.byteOffset, sendback.length).toString('latin1');
 }

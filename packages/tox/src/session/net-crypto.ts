@@ -269,8 +269,7 @@ export class NetCrypto {
     if (isRelayed(from) && from !== relayChannelTo(dhtKey)) return;
     const keys = this.#deps.dhtSharedKeys;
     if (!this.#cookieRequests.allow(now, sourceOfChannel(from))) return;
-    if (!keys.has(dhtKey) && !this.#newKeys.take(now)) return;
-    const shared = keys.get(dhtKey);
+    const shared = keys.get(dhtKey, () => this.#newKeys.take(now));
     const request = shared && openCookieRequest(shared, data);
     if (!request) return;
     const cookie = this.#cookies.issue(now, request.realKey, dhtKey);

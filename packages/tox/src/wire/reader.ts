@@ -45,12 +45,13 @@ export class Reader {
   }
 
   u8(): number {
-    return this.take(1)[0] ?? 0;
+    if (this.left < 1) this.fail('truncated');
+    return this.failure ? 0 : this.#src[this.#at++]!;
   }
 
   u16(): number {
-    const b = this.take(2);
-    return b.length === 2 ? b[0]! * 256 + b[1]! : 0;
+    if (this.left < 2) this.fail('truncated');
+    return this.failure ? 0 : this.#src[this.#at++]! * 256 + this.#src[this.#at++]!;
   }
 
   u32(): number {
