@@ -1,5 +1,6 @@
 import { hsalsa } from '@noble/ciphers/salsa.js';
 import sodium from 'sodium-native';
+import { allocate } from '../core/allocate.ts';
 import type { Nonce, PublicKey, SecretKey, SharedKey } from './keys.ts';
 
 // The one place that knows the cryptographic library. Every function works on whole arrays that
@@ -32,7 +33,7 @@ export function sharedKey(publicKey: PublicKey, secretKey: SecretKey): SharedKey
 
 /** MAC (16 bytes) then ciphertext: the libsodium "easy" order, as on the Tox wire. */
 export function seal(key: SharedKey, nonce: Nonce, plain: Uint8Array): Uint8Array {
-  const out = new Uint8Array(plain.length + 16);
+  const out = allocate(plain.length + 16);
   sodium.crypto_secretbox_easy(out, plain, nonce, key);
   return out;
 }
@@ -45,7 +46,7 @@ export function sealInto(out: Uint8Array, key: SharedKey, nonce: Nonce, plain: U
 /** Undefined if the box is too short or does not open. */
 export function open(key: SharedKey, nonce: Nonce, box: Uint8Array): Uint8Array | undefined {
   if (box.length < 16) return undefined;
-  const out = new Uint8Array(box.length - 16);
+  const out = allocate(box.length - 16);
   return sodium.crypto_secretbox_open_easy(out, box, nonce, key) ? out : undefined;
 }
 
@@ -57,7 +58,7 @@ export function openInto(out: Uint8Array, key: SharedKey, nonce: Nonce, box: Uin
 
 /** Keyed MAC for local use (`crypto_auth`, HMAC-SHA-512-256): 32 bytes out, 32-byte key. */
 export function mac(key: Uint8Array, message: Uint8Array): Uint8Array {
-  const out = new Uint8Array(32);
+  const out = allocate(32);
   sodium.crypto_auth(out, message, key);
   return out;
 }
@@ -86,7 +87,7 @@ export function wipe(secret: Uint8Array): void {
 
 /** `randombytes_buf`: for `Env.random` of the real driver only. */
 export function systemRandom(size: number): Uint8Array {
-  const out = new Uint8Array(size);
+  const out = size < 32 ? allocate(size) : new Uint8Array(size); // a nonce or an id; else it may be a secret key
   if (size > 0) sodium.randombytes_buf(out);
   return out;
 }

@@ -1,3 +1,4 @@
+import { allocate } from '../core/allocate.ts';
 import {
   KEY_SIZE,
   MAC_SIZE,
@@ -50,10 +51,10 @@ export function encodeCookieRequest(
   realKey: PublicKey,
   echo: Uint8Array,
 ): Uint8Array {
-  const plain = new Uint8Array(2 * KEY_SIZE + ECHO_SIZE);
+  const plain = allocate(2 * KEY_SIZE + ECHO_SIZE);
   plain.set(realKey, 0);
   plain.set(echo, 2 * KEY_SIZE);
-  const out = new Uint8Array(COOKIE_REQUEST_SIZE);
+  const out = allocate(COOKIE_REQUEST_SIZE);
   out[0] = COOKIE_REQUEST;
   out.set(dhtKey, 1);
   out.set(nonce, 1 + KEY_SIZE);
@@ -87,10 +88,10 @@ export function encodeCookieResponse(
   cookie: Uint8Array,
   echo: Uint8Array,
 ): Uint8Array {
-  const plain = new Uint8Array(COOKIE_SIZE + ECHO_SIZE);
+  const plain = allocate(COOKIE_SIZE + ECHO_SIZE);
   plain.set(cookie, 0);
   plain.set(echo, COOKIE_SIZE);
-  const out = new Uint8Array(COOKIE_RESPONSE_SIZE);
+  const out = allocate(COOKIE_RESPONSE_SIZE);
   out[0] = COOKIE_RESPONSE;
   out.set(nonce, 1);
   out.set(seal(shared, nonce, plain), 1 + NONCE_SIZE);
@@ -124,12 +125,12 @@ export function encodeHandshake(
   cookieFromPeer: Uint8Array,
   content: HandshakeContent,
 ): Uint8Array {
-  const plain = new Uint8Array(HANDSHAKE_PLAIN_SIZE);
+  const plain = allocate(HANDSHAKE_PLAIN_SIZE);
   plain.set(content.baseNonce, 0);
   plain.set(content.sessionKey, NONCE_SIZE);
   plain.set(sha512(cookieFromPeer), NONCE_SIZE + KEY_SIZE);
   plain.set(content.cookie, NONCE_SIZE + KEY_SIZE + HASH_SIZE);
-  const out = new Uint8Array(HANDSHAKE_SIZE);
+  const out = allocate(HANDSHAKE_SIZE);
   out[0] = HANDSHAKE;
   out.set(cookieFromPeer, 1);
   out.set(nonce, 1 + COOKIE_SIZE);
@@ -174,14 +175,13 @@ export function encodeCryptoData(
 ): Uint8Array {
   const padding = paddingOf(data.length);
   const size = DATA_HEAD_SIZE + MAC_SIZE + NUMBERS_SIZE + padding + data.length;
-  const out = Buffer.allocUnsafe(size); // every byte is written below
+  const out = allocate(size);
   out[0] = CRYPTO_DATA;
   out[1] = nonce[NONCE_SIZE - 2]!;
   out[2] = nonce[NONCE_SIZE - 1]!;
   const at = DATA_HEAD_SIZE + MAC_SIZE;
   writeU32(out, at, bufferStart);
   writeU32(out, at + 4, number);
-  for (let i = at + NUMBERS_SIZE; i < at + NUMBERS_SIZE + padding; i++) out[i] = 0;
   out.set(data, at + NUMBERS_SIZE + padding);
   sealInto(out.subarray(DATA_HEAD_SIZE), shared, nonce, out.subarray(at));
   return out;

@@ -1,3 +1,4 @@
+import { allocate } from '../core/allocate.ts';
 import { KEY_SIZE, MAC_SIZE, NONCE_SIZE, type Nonce, type PublicKey, type SharedKey } from '../crypto/keys.ts';
 import { open, sealInto } from '../crypto/sodium.ts';
 import {
@@ -72,7 +73,7 @@ export function writeDhtFrame(
   key: SharedKey,
   plain: Uint8Array,
 ): Uint8Array {
-  const out = new Uint8Array(MIN_FRAME_SIZE + plain.length);
+  const out = allocate(MIN_FRAME_SIZE + plain.length);
   out[0] = kind;
   out.set(sender, 1);
   out.set(nonce, 1 + KEY_SIZE);
@@ -82,7 +83,7 @@ export function writeDhtFrame(
 
 /** Plain text of kinds 00 and 01: the kind again (both directions share one key), then the id. */
 export function encodePing(kind: typeof PING_REQUEST | typeof PING_RESPONSE, id: Uint8Array): Uint8Array {
-  const plain = new Uint8Array(PING_PLAIN_SIZE);
+  const plain = allocate(PING_PLAIN_SIZE);
   plain[0] = kind;
   plain.set(id, 1);
   return plain;
@@ -100,7 +101,7 @@ export interface NodesRequest {
 }
 
 export function encodeNodesRequest(request: NodesRequest): Uint8Array {
-  const plain = new Uint8Array(NODES_REQUEST_PLAIN_SIZE);
+  const plain = allocate(NODES_REQUEST_PLAIN_SIZE);
   plain.set(request.target);
   plain.set(request.id, KEY_SIZE);
   return plain;

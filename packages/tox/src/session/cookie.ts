@@ -47,7 +47,7 @@ export class CookieJar {
     const nonce = cookie.subarray(0, NONCE_SIZE) as Uint8Array as Nonce;
     const plain = open(this.#key, nonce, cookie.subarray(NONCE_SIZE));
     if (!plain) return undefined;
-    const issued = new DataView(plain.buffer).getFloat64(0);
+    const issued = new DataView(plain.buffer, plain.byteOffset).getFloat64(0);
     if (issued > now || now - issued > COOKIE_LIFETIME) return undefined;
     return {
       issued,

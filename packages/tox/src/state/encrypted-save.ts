@@ -1,7 +1,7 @@
 import type { Env } from '../core/env.ts';
 import { ToxError } from '../core/errors.ts';
 import { MAC_SIZE, NONCE_SIZE, type Nonce, randomNonce, type SharedKey } from '../crypto/keys.ts';
-import { open, passphraseKey, seal, sha256, wipe } from '../crypto/sodium.ts';
+import { openInto, passphraseKey, seal, sha256, wipe } from '../crypto/sodium.ts';
 import { Reader } from '../wire/reader.ts';
 import { Writer } from '../wire/writer.ts';
 
@@ -35,9 +35,11 @@ export function decryptSave(bytes: Uint8Array, passphrase: string): Uint8Array {
   const salt = r.take(SALT_SIZE);
   const nonce = r.take<Nonce>(NONCE_SIZE);
   const key = deriveKey(passphrase, salt);
-  const plain = open(key, nonce, r.rest());
+  const box = r.rest();
+  const plain = new Uint8Array(box.length - MAC_SIZE);
+  const opened = openInto(plain, key, nonce, box);
   wipe(key);
-  if (!plain) throw new ToxError('bad-save', 'wrong passphrase, or the profile is damaged');
+  if (!opened) throw new ToxError('bad-save', 'wrong passphrase, or the profile is damaged');
   return plain;
 }
 

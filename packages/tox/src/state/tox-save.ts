@@ -85,14 +85,17 @@ export function readToxSave(bytes: Uint8Array): ToxSave {
   };
 }
 
+/** Bytes: what holds the secret key shall not be next to packets. See `allocate`. */
+const MEMORY_OF_ITS_OWN = 4_096;
+
 /** Writes a profile that c-toxcore reads. Holds the secret key: keep it as such. */
 export function writeToxSave(save: ToxSave): Uint8Array {
   const { keys, profile } = save;
-  const w = new Writer(1024);
+  const w = new Writer(MEMORY_OF_ITS_OWN);
   u32leInto(w, 0);
   u32leInto(w, MAGIC);
   const put = (type: number, data: Uint8Array) => writeSection(w, SECTION_COOKIE, type, data);
-  put(KEYS, new Writer(68).bytes(profile.nospam).bytes(keys.publicKey).bytes(keys.secretKey).finish());
+  put(KEYS, Uint8Array.of(...profile.nospam, ...keys.publicKey, ...keys.secretKey));
   put(DHT, dhtSection(save.dhtNodes.slice(0, MAX_DHT_NODES)));
   put(FRIENDS, writeFriends(profile.friends));
   put(NAME, profile.name);

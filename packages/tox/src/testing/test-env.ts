@@ -1,3 +1,4 @@
+import { allocate } from '../core/allocate.ts';
 import type { Env } from '../core/env.ts';
 import { seededRandom } from './random.ts';
 
@@ -12,7 +13,7 @@ export function testEnv(seed: number, now: () => number = () => 0, log: Env['log
   const next = seededRandom(seed);
   return {
     random(size) {
-      const out = new Uint8Array(size);
+      const out = size < 32 ? allocate(size) : new Uint8Array(size);
       for (let i = 0; i < size; i++) out[i] = next() * 256;
       return out;
     },

@@ -246,7 +246,7 @@ export class World<E> {
     for (let i = 0; i < copies; i++) {
       if (this.#random() < (link.loss ?? 0)) continue;
       const at = this.now + link.latencyMs + this.#random() * (link.jitterMs ?? 0);
-      this.#agenda.push({ at, seq: this.#seq++, what: data.slice(), from: seen, to });
+      this.#agenda.push({ at, seq: this.#seq++, what: i === 0 ? data : data.slice(), from: seen, to });
     }
   }
 }

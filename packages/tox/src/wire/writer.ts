@@ -1,3 +1,5 @@
+import { allocate } from '../core/allocate.ts';
+
 /**
  * Builds one packet. Starts with `capacity` bytes and doubles; lengths are our own, so there is
  * no limit here. Integers are big endian.
@@ -7,7 +9,7 @@ export class Writer {
   #at = 0;
 
   constructor(capacity = 128) {
-    this.#buf = new Uint8Array(capacity);
+    this.#buf = allocate(capacity);
   }
 
   get length(): number {
