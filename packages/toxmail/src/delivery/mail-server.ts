@@ -28,6 +28,9 @@ const STOP_GRACE_MS = 5_000;
 /** Ours: a reply is a few lines; RFC 5321 §4.5.3.1.5 has 512 bytes for each. */
 const REPLY_MAX = 16 * 1024;
 
+/** Of it, what the sender is told: about what a line of RFC 5321 holds. */
+const TEXT_MAX = 400;
+
 /** `lmtp://HOST:PORT`, `lmtp+unix:/PATH` or `smtp://HOST[:PORT]`; undefined if it is none. */
 export function parseMailServer(url: string): MailServerAddress | undefined {
   const unix = /^lmtp\+unix:(?:\/\/)?(\/.+)$/.exec(url);
@@ -168,5 +171,5 @@ function statusOf(error: unknown): MailStatus {
 function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
   const line = text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim();
-  return line === '' ? 'The mail server refused the mail' : line;
+  return line === '' ? 'The mail server refused the mail' : line.slice(0, TEXT_MAX);
 }

@@ -47,7 +47,9 @@ export function deliveryReport(facts: DsnFacts, returned: Returned | undefined):
   const recipient = oneLine(facts.recipient);
   const { subject, text } = wording(facts, recipient);
   // RFC 6533 §4: addresses beyond ASCII need the utf-8 forms.
-  const utf8 = !isAscii(recipient) || !isAscii(facts.originalRecipient ?? '');
+  const addresses = !isAscii(recipient) || !isAscii(facts.originalRecipient ?? '');
+  // So does the other side's word, as the ordinary one is in ASCII (RFC 3464 §2.1).
+  const utf8 = addresses || !isAscii(facts.status.text);
   const lines = [
     `From: Toxmail <mailer-daemon@tox>`,
     `To: <${oneLine(facts.to)}>`,
@@ -70,7 +72,7 @@ export function deliveryReport(facts: DsnFacts, returned: Returned | undefined):
     `Content-Type: message/${utf8 ? 'global-' : ''}delivery-status`,
     ...(utf8 ? ['Content-Transfer-Encoding: 8bit'] : []),
     '',
-    ...statusFields(facts, recipient, utf8),
+    ...statusFields(facts, recipient, addresses),
     '',
   ];
   if (returned) lines.push(`--${boundary}`, ...returnedType(returned), '', '');

@@ -409,7 +409,8 @@ export class Queue {
       this.#store.prune(now - KEEP_FINISHED_MS, KEEP_FINISHED_MAX);
       for (const lane of this.#lanes.values()) lane.rewind(); // the numbers of what was forgotten are given again
       // What is accepted until the next pass is not due before the one after it.
-      const due = Math.max(this.#noticesFrom - scheduler.mono(), (this.#store.nextNotice() ?? Infinity) - now);
+      const notice = Math.max(this.#noticesFrom - scheduler.mono(), (this.#store.nextNotice() ?? Infinity) - now);
+      const due = late.length === EXPIRE_BATCH ? 0 : notice;
       wait = Math.min(HOUSEKEEPING_MS, Math.max(NEXT_PASS_MS, due));
     } catch (error) {
       log.error('queue.housekeeping-failed', { error: errorField(error) });

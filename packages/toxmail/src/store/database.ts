@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { FILE_MODE } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 import { MIGRATIONS } from './migrations.ts';
 
 /** How long another process (a command beside the daemon) may hold the write lock before we give up. */
@@ -114,6 +115,8 @@ export class Database {
             const value = this.#part(work);
             after.push(() => resolve(value as never));
           } catch (error) {
+            // SQLite undoes all by itself where it cannot go on (disk full); the next would then be committed alone.
+            if (!this.#sql.isTransaction) throw error;
             after.push(() => reject(error));
           }
         }
@@ -140,7 +143,7 @@ export class Database {
   }
 }
 
-/** Opens or creates (mode 0600) and brings to the newest version. Throws if the file is of a newer version than ours. */
+/** Opens or creates (mode 0600) and brings to the newest version. Throws UserError if the file is of a newer version than ours. */
 export function openDatabase(path: string): Database {
   if (path !== ':memory:') {
     closeSync(openSync(path, 'a', FILE_MODE));
@@ -157,7 +160,9 @@ function migrate(sql: DatabaseSync): void {
   try {
     const version = Number(sql.prepare('PRAGMA user_version').get()?.user_version ?? 0);
     if (version > MIGRATIONS.length) {
-      throw new Error(`The data folder was written by a newer Toxmail (version ${version}); install that one.`);
+      throw new UserError(
+        `The data folder was written by a newer Toxmail (version ${version}). Install that one, or choose another folder with --data.`,
+      );
     }
     for (const migration of MIGRATIONS.slice(version)) sql.exec(migration);
     sql.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);

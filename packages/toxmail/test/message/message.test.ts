@@ -219,6 +219,13 @@ test('a notice about an address beyond ASCII uses the forms of RFC 6533', () => 
   assert.match(text, /^Subject: [\x20-\x7e]+\r$/m);
 });
 
+test('a reason beyond ASCII stands in a part that may hold it', () => {
+  const { parts } = notice({ status: { reply: 550, enhanced: '5.1.1', text: 'Empfänger unbekannt' } });
+  assert.match(parts[1]!, /^Content-Type: message\/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r$/m);
+  assert.match(parts[1]!, /^Final-Recipient: rfc822; anna@tox\r$/m);
+  assert.match(parts[1]!, /^Diagnostic-Code: smtp; 550 5\.1\.1 Empfänger unbekannt\r$/m);
+});
+
 test('mail of another mail server keeps the number of its hops, and nothing else of them', () => {
   const header = 'Received: from a (10.1.2.3)\r\n by b; x\r\nReceived: by c\r\nSubject: s\r\n';
   assert.equal(outgoing(header, true).text.match(/^Received: by tox; now\r$/gm)?.length, 2);

@@ -26,7 +26,10 @@ test('the database is readable by its owner only, syncs each commit, and survive
   assert.equal(new Accounts(again, new VirtualScheduler()).get('mum')!.name, 'mum');
   again.exec('PRAGMA user_version = 9999');
   again.close();
-  assert.throws(() => openDatabase(path), /newer Toxmail/);
+  assert.throws(
+    () => openDatabase(path),
+    (error) => error instanceof UserError && /newer Toxmail/.test(error.message),
+  );
 });
 
 test('work handed in together is committed together, and one that fails is undone alone', async () => {
@@ -48,6 +51,23 @@ test('work handed in together is committed together, and one that fails is undon
     accounts.list().map((a) => a.name),
     ['a', 'c'],
   );
+});
+
+test('if SQLite undoes a whole commit, as when the disk is full, nobody is told that his part is there', async () => {
+  const db = openDatabase(':memory:');
+  const accounts = new Accounts(db, new VirtualScheduler());
+  const results = await Promise.allSettled([
+    db.soon(() => accounts.add('a', 'h')),
+    db.soon(() => {
+      db.exec('ROLLBACK');
+      throw new Error('full');
+    }),
+    db.soon(() => accounts.add('c', 'h')),
+  ]);
+  assert.ok(results.every(({ status }) => status === 'rejected'));
+  assert.deepEqual(accounts.list(), []);
+  await db.soon(() => accounts.add('d', 'h'));
+  assert.equal(accounts.list().length, 1);
 });
 
 test('what nobody waits for goes with the next commit, and is written without one', async () => {
