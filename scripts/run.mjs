@@ -7,6 +7,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { NODE_FLAGS } from '../packages/toxmail/bin/node-flags.mjs';
 import { stopWithNpm } from '../packages/toxmail/bin/parent-watch.mjs';
 import { install, projectNode } from './install.mjs';
 
@@ -17,12 +18,9 @@ const types = [bin('typescript/bin/tsc'), '-p', root];
 /** Two test files at a time: more would only slow each other down on a small machine. */
 const testFlags = ['--test', '--test-concurrency=2', '--test-timeout=120000'];
 
-/** The daemon idles most of the time: 4 MB for short-lived objects instead of 16 keep it 50 MB smaller after busy moments. */
-const SMALL = ['--max-semi-space-size=4'];
-
 /** Each task: the commands it runs one after the other, as arguments of the pinned Node. */
 const tasks = {
-  start: (args) => [[...SMALL, join(root, 'packages/toxmail/bin/toxmail.mjs'), ...args]],
+  start: (args) => [[...NODE_FLAGS, join(root, 'packages/toxmail/bin/toxmail.mjs'), ...args]],
   test: (args) => [[...testFlags, ...(args.length > 0 ? args : testFiles('packages', '.test.ts'))]],
   lint: () => [biome, types],
   check: () => [...tasks.lint(), ...tasks.test([])],

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { NODE_FLAGS } from './node-flags.mjs';
 import { stopWithNpm } from './parent-watch.mjs';
 
 stopWithNpm();
@@ -52,7 +53,7 @@ function above(name) {
 
 /** The IPC channel is there to break: the program ends when this process is gone, even by SIGKILL. */
 function relaunch(node) {
-  const child = spawn(node, ['--max-semi-space-size=4', here, ...process.argv.slice(2)], {
+  const child = spawn(node, [...NODE_FLAGS, here, ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createTransport, type SendMailOptions } from 'nodemailer';
+import { NODE_FLAGS } from '../../bin/node-flags.mjs';
 import { askDaemon } from '../../src/cli/control-client.ts';
 
 export const BIN = fileURLToPath(new URL('../../bin/toxmail.mjs', import.meta.url));
@@ -60,7 +61,7 @@ export async function ask(dataDir: string, command: string, args: Record<string,
 
 /** Starts a command that keeps running; resolves with its first line of output. Killed after the test. */
 export async function launch(t: Scope, ...args: string[]): Promise<{ child: ChildProcess; line: string }> {
-  const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, [...NODE_FLAGS, BIN, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   t.after(() => child.kill('SIGKILL'));
   const line = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', resolve);
