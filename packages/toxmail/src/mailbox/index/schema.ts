@@ -8,6 +8,10 @@ const VERSION = 1;
 /** Rows of the size of mails: larger pages than SQLite's own choice waste less. */
 const PAGE = 16_384;
 const CACHE_KIB = 8_192;
+/** Pages after which the WAL goes into the file, which waits for the disk: 64 MB when a large folder is read in. */
+const CHECKPOINT_PAGES = 4_000;
+/** Bytes of the WAL that stay on the disk between such times. */
+const WAL_KEPT = 16 * 1024 * 1024;
 
 const SCHEMA = `
   CREATE TABLE identity (inode INTEGER NOT NULL, born INTEGER NOT NULL) STRICT;
@@ -123,7 +127,8 @@ function opened(path: string): DatabaseSync {
   const sql = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
   try {
     sql.exec(`PRAGMA page_size = ${PAGE}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL`);
-    sql.exec(`PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864`);
+    sql.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${WAL_KEPT}`);
+    sql.exec(`PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY`);
     const version = Number(sql.prepare('PRAGMA user_version').get()?.user_version);
     const { ino, birthtimeMs } = statSync(path);
     const me = [ino, Math.floor(birthtimeMs)] as const;

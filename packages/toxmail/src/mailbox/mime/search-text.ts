@@ -17,16 +17,17 @@ export const PART_MAX = 2 * TEXT_MAX;
  * half width alike (NFKD). Marks that make another letter (Indic vowels, kana sounds) stay.
  */
 export function folded(text: string): string {
-  if (!BEYOND_ASCII.test(text)) return text.toLowerCase().replace(BLANKS, ' ');
-  return text
-    .normalize('NFKD')
-    .replace(/[\u0300-\u036f]+/g, '')
-    .normalize('NFC')
-    .toLowerCase()
-    .replaceAll('ß', 'ss')
-    .replaceAll('ς', 'σ')
-    .replace(/[\u00ad\u200b-\u200f\u2060\ufeff]/g, '')
-    .replace(BLANKS, ' ');
+  if (isAscii(text)) return singleBlanks(text.toLowerCase());
+  return singleBlanks(
+    text
+      .normalize('NFKD')
+      .replace(/[\u0300-\u036f]+/g, '')
+      .normalize('NFC')
+      .toLowerCase()
+      .replaceAll('ß', 'ss')
+      .replaceAll('ς', 'σ')
+      .replace(/[\u00ad\u200b-\u200f\u2060\ufeff]/g, ''),
+  );
 }
 
 /** The texts of all parts, names of attachments and headers of attached mails. `read`: bytes of the file. */
@@ -57,20 +58,29 @@ export function previewOf(root: Part, read: (from: number, to: number) => Uint8A
   const first = firstText(root);
   if (!first) return '';
   const text = partText(first, (from, to) => read(from, Math.min(to, from + PREVIEW_BYTES))).slice(0, PREVIEW_MAX * 4);
-  const line = text.replace(BLANKS, ' ').trim().slice(0, PREVIEW_MAX);
+  const line = singleBlanks(text).trim().slice(0, PREVIEW_MAX);
   return line.isWellFormed() ? line : line.slice(0, -1);
 }
 
 /** A field as people read it, on one line. */
 export function fieldText(value: string): string {
-  return decodeWords(value.includes('\n') ? value.replace(/\r?\n/g, '') : value)
-    .replace(BLANKS, ' ')
-    .trim();
+  return singleBlanks(decodeWords(value.includes('\n') ? value.replace(/\r?\n/g, '') : value)).trim();
 }
 
-/** All white space but a single blank; and NUL, at which SQLite ends a text. Few matches make it quick. */
-const BLANKS = /(?: ?[^\S ]| {2}| ?\0)[\s\0]*/g;
-const BEYOND_ASCII = /[\u0080-\uffff]/;
+/** One blank for all white space, and for NUL, at which SQLite ends a text. */
+function singleBlanks(text: string): string {
+  const blanks = text.replace(isAscii(text) ? ASCII_BLANK : BLANK, ' ');
+  return blanks.includes('  ') ? blanks.replace(/ {2,}/g, ' ') : blanks;
+}
+
+/** White space but the blank itself; a class of few signs is quick. */
+const ASCII_BLANK = /[\t-\r\0]/g;
+const BLANK = /[^\S ]|\0/g;
+
+/** Quicker than a regular expression. */
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
+}
 const PREVIEW_MAX = 200;
 const PREVIEW_BYTES = 16 * 1024;
 
