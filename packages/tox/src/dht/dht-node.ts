@@ -58,7 +58,7 @@ export interface DhtHooks {
   onFound(now: Mono, publicKey: PublicKey, endpoint: Endpoint): void;
   /** A friend's DHT key packet that came through other nodes: the bytes after its id. */
   onDhtKeyPacket(now: Mono, sender: PublicKey, data: Uint8Array): void;
-  /** Nodes that were silent for long are back, many at once: what was cut off can be found again. */
+  /** Many nodes came at once that were silent for long, or unknown: a part of the network that was cut off is back. */
   onReunion(now: Mono): void;
 }
 
@@ -379,16 +379,17 @@ export class DhtNode {
   }
 
   #answered(now: Mono, pending: Pending): Peer | undefined {
+    const id = keyId(pending.publicKey);
+    const known = this.#table.get(id) !== undefined;
     const peer = this.#table.answered(now, pending.publicKey, pending.endpoint, pending.target);
     if (!this.#wasConnected && peer) {
       this.#wasConnected = true;
       this.#env.log('dht.connected');
     }
     this.#upkeep.heard();
-    const id = keyId(pending.publicKey);
     this.#asked.delete(id + pending.endpoint);
     this.#bootstrapper.answered(now, pending.publicKey);
-    this.#lost.answered(now, id);
+    this.#lost.answered(now, id, !known && peer?.inClose === true);
     this.#hooks.onNode(now, { publicKey: pending.publicKey, endpoint: pending.endpoint });
     if (this.#table.wanted(id)) this.#hooks.onFound(now, pending.publicKey, pending.endpoint);
     return peer;

@@ -18,11 +18,11 @@ const LONGEST_PAUSE = 120_000;
 const GIVE_UP_AFTER = 86_400_000;
 /** So many others are asked at once when one answers: the way back spreads as fast as packets travel. */
 const ASKED_ON_RETURN = 2;
-/** It is a reunion when so many, or half of the lost, return within the window (ms). */
+/** It is a reunion when so many, or half as many as are lost, come within the window (ms). */
 const REUNION = 4;
 const REUNION_WINDOW = 10_000;
 /** Reunions that count: the layers above do some work for each. */
-const REUNIONS = { burst: 3, perSecond: 1 / 120 };
+const REUNIONS = { burst: 3, perSecond: 1 / 300 };
 
 export interface LostNodesDeps {
   ask(now: Mono, node: NodeInfo): void;
@@ -55,8 +55,8 @@ export class LostNodes {
   /** No question of ours before. */
   #pausedUntil: Mono = Number.NEGATIVE_INFINITY;
   #nextWake: Mono | undefined;
-  /** Those that returned within the window, and how many make a reunion. */
-  #returned = 0;
+  /** Those that came within the window, and how many make a reunion. */
+  #came = 0;
   #windowEnd: Mono = Number.NEGATIVE_INFINITY;
   #enough = 0;
 
@@ -86,19 +86,20 @@ export class LostNodes {
     this.#schedule();
   }
 
-  /** A node answered, lost or not. */
-  answered(now: Mono, id: KeyId): void {
+  /** A node answered, lost or not. `isNew`: it is a neighbour now, and none that we knew. */
+  answered(now: Mono, id: KeyId, isNew: boolean): void {
     const lost = this.#nodes.size;
-    if (!this.#nodes.delete(id)) return;
+    if (this.#nodes.delete(id)) {
+      this.#askMore(now);
+      this.#schedule();
+    } else if (!isNew || lost === 0) return;
     if (now >= this.#windowEnd) {
       this.#windowEnd = now + REUNION_WINDOW;
-      this.#returned = 0;
+      this.#came = 0;
       this.#enough = Math.min(REUNION, Math.ceil(lost / 2));
     }
-    this.#returned++;
-    this.#askMore(now);
-    this.#schedule();
-    if (this.#returned === this.#enough && this.#reunions.take(now)) this.#deps.reunited(now);
+    this.#came++;
+    if (this.#came === this.#enough && this.#reunions.take(now)) this.#deps.reunited(now);
   }
 
   wake(now: Mono): void {

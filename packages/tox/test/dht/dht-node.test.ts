@@ -403,6 +403,14 @@ test('a node that was given up and sends us anything is asked in the same moment
   assert.equal(node.reunions, 1);
 });
 
+test('while a node is lost, a new neighbour counts for it, and one that we know does not', () => {
+  const { node, stays } = loseOne();
+  stays.join(250_000);
+  assert.equal(node.reunions, 0);
+  new Stranger(node, 4, ip('203.0.113.9')).join(250_000);
+  assert.equal(node.reunions, 1);
+});
+
 test('the number of searches is bounded, our own key is not searched, and a search ends', () => {
   const { node, dht } = setUp();
   dht.search(0, node.keys.publicKey);
