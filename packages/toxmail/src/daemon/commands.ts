@@ -28,7 +28,9 @@ export interface RunningParts {
   befriend(contact: Contact): void;
   unfriend(account: string, publicKey: string): void;
   /** The name or address under which mail programs reach this machine. */
-  mailHost(): string;
+  readonly mailHost: string;
+  /** Address of the web server's first page. */
+  readonly page: string;
   /** Whether the certificate is for that name or address. */
   certifies(host: string): boolean;
   /** Undefined if the certificate is the person's own. */
@@ -245,10 +247,9 @@ export class Commands {
   }
 
   async mailSettings(args: Args): Promise<unknown> {
-    const { listeners, mailHost, authority, certifies } = this.#mustRun();
+    const { listeners, mailHost: host, page, authority, certifies } = this.#mustRun();
     const { name } = this.#account(optionalText(args, 'account'));
-    const host = mailHost();
-    const machine = { listeners, host, authority: await authority(), certified: certifies(host) };
+    const machine = { listeners, host, page, authority: await authority(), certified: certifies(host) };
     return settingsFor(name, optionalText(args, 'for'), machine);
   }
 

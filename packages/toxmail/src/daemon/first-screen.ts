@@ -1,7 +1,7 @@
 import { isLoopback } from '../base/addresses.ts';
 import { addressForms } from '../contacts/address.ts';
 import type { Account } from '../store/accounts.ts';
-import { mailSettings, pageAddress } from '../web/mail-settings.ts';
+import { mailSettings } from '../web/mail-settings.ts';
 import { type Config, dataFolder } from './config.ts';
 
 export interface ScreenFacts {
@@ -9,6 +9,8 @@ export interface ScreenFacts {
   readonly listeners: Readonly<Record<string, { host: string; port: number }>>;
   /** Where mail programs find this machine. */
   readonly mailHost: string;
+  /** Address of the web server's first page. */
+  readonly page: string;
   readonly accounts: readonly Account[];
   readonly config: Config;
 }
@@ -32,7 +34,7 @@ export function firstScreen(facts: ScreenFacts, first: { name: string; password:
     '',
     '    Step by step, also for apple, k9, outlook:',
     `    npx toxmail mail-settings --for thunderbird${dataOption(facts)}`,
-    ...pageLine(facts),
+    `    The same as a page: ${facts.page}`,
     '',
     'Add a friend, who must add you as well:',
     '',
@@ -50,7 +52,7 @@ export function laterScreen(facts: ScreenFacts): string {
     ...facts.accounts.map(({ name, toxId }) => `    ${name}  ${toxId ? addressForms(toxId)[0] : ''}`),
     '',
     ...serverLines(facts, 'NAME'),
-    ...pageLine(facts),
+    `    The same as a page: ${facts.page}`,
     '',
     `Forgot a password? npx toxmail account password NAME${dataOption(facts)}`,
     ...common(facts),
@@ -63,10 +65,6 @@ function serverLines({ listeners, mailHost }: ScreenFacts, user: string): string
     ({ protocol, host, port, security }) =>
       `    ${protocol.toUpperCase().padEnd(8)}  server ${host}, port ${port}, ${security === 'tls' ? 'SSL/TLS' : 'no encryption'}`,
   );
-}
-
-function pageLine({ listeners, mailHost }: ScreenFacts): string[] {
-  return listeners.web ? [`    The same as a page: ${pageAddress(mailHost, listeners.web.port)}`] : [];
 }
 
 /** What a command needs to find this folder; a path with blanks is one word to any shell. */

@@ -31,8 +31,8 @@ export async function runDaemon(dataDir: string, config: Config): Promise<number
         const first = folder.accounts.list().length === 0 ? await daemon.addAccount(firstAccountName()) : undefined;
         const control = await startControlServer(dataDir, (name, args) => daemon.run(name, args), log);
         const accounts = folder.accounts.list();
-        const { listeners, mailHost } = daemon;
-        const screen = { dataDir, listeners, mailHost, accounts, config };
+        const { listeners, mailHost, page } = daemon;
+        const screen = { dataDir, listeners, mailHost, page, accounts, config };
         process.stdout.write(first ? firstScreen(screen, first) : laterScreen(screen));
         const reason = await Promise.race([stopWish(), daemon.failure]);
         log.info('daemon.stopping', { reason });

@@ -33,6 +33,10 @@ export class RestartableDaemon {
     return this.#daemon.mailHost;
   }
 
+  get page(): string {
+    return this.#daemon.page;
+  }
+
   async run(command: string, args: Readonly<Record<string, unknown>>): Promise<unknown> {
     await this.#restart.catch(() => {}); // `failure` tells
     return this.#daemon.commands.run(command, args);

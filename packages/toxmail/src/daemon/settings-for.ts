@@ -3,14 +3,7 @@ import { isLoopback } from '../base/addresses.ts';
 import { UserError } from '../base/user-error.ts';
 import type { AuthorityFacts } from '../tls/authority.ts';
 import { autoconfig, TYPED_ADDRESS } from '../web/autoconfig.ts';
-import {
-  dnsRecords,
-  type Listeners,
-  MAIL_DOMAINS,
-  type MailSettings,
-  mailSettings,
-  pageAddress,
-} from '../web/mail-settings.ts';
+import { dnsRecords, type Listeners, MAIL_DOMAINS, type MailSettings, mailSettings } from '../web/mail-settings.ts';
 
 /** What `toxmail mail-settings` tells; the keys are an interface. */
 export interface SettingsResult extends MailSettings {
@@ -27,6 +20,8 @@ export interface Machine {
   readonly listeners: Listeners;
   /** Under which mail programs reach it. */
   readonly host: string;
+  /** Address of the web server's first page. */
+  readonly page: string;
   /** Undefined if the certificate is the person's own. */
   readonly authority: AuthorityFacts | undefined;
   /** The certificate is for `host`. */
@@ -35,8 +30,7 @@ export interface Machine {
 
 interface Place {
   readonly settings: MailSettings;
-  /** The page of the web server. */
-  readonly web: string;
+  readonly page: string;
   readonly local: boolean;
   readonly authority: AuthorityFacts | undefined;
 }
@@ -52,9 +46,9 @@ const PROGRAMS: Readonly<Record<string, (place: Place) => string[]>> = {
       ? ['If Thunderbird warns of a server without encryption, go on: the connection does not leave this computer.']
       : trust(authority, 'Settings, Privacy & Security, Certificates, Manage Certificates, Authorities, Import')),
   ],
-  apple: ({ settings, web, local, authority }) => [
+  apple: ({ settings, page, local, authority }) => [
     ...(local ? [`An iPhone or iPad is another machine: ${WIDEN}. On a Mac that runs Toxmail itself:`] : []),
-    `Open ${web} in Safari${local ? '' : ' on the device'}, type the account ${settings.user} and get the profile.${local ? '' : ' Compare the fingerprint on that page with the one of: toxmail tls ca'}`,
+    `Open ${page} in Safari${local ? '' : ' on the device'}, type the account ${settings.user} and get the profile.${local ? '' : ' Compare the fingerprint on that page with the one of: toxmail tls ca'}`,
     `${local ? 'Then' : 'On an iPhone or iPad: Settings, Profile Downloaded, Install, and type the password when asked. On a Mac:'} System Settings, General, Device Management, open it twice.`,
     ...(local || !authority
       ? []
@@ -78,10 +72,9 @@ const PROGRAMS: Readonly<Record<string, (place: Place) => string[]>> = {
 
 /** `program`: one of PROGRAMS, or undefined for all that is common. Throws UserError for another one. */
 export function settingsFor(account: string, program: string | undefined, machine: Machine): SettingsResult {
-  const { listeners, host, authority } = machine;
+  const { listeners, host, page, authority } = machine;
   const local = isLoopback(host);
   const settings = mailSettings(account, listeners, host, local);
-  const web = pageAddress(host, listeners.web?.port ?? 0);
   const describe = program === undefined ? undefined : PROGRAMS[program];
   const names = Object.keys(PROGRAMS);
   if (program !== undefined && !(describe && Object.hasOwn(PROGRAMS, program)))
@@ -89,10 +82,10 @@ export function settingsFor(account: string, program: string | undefined, machin
       `There are no steps for "${program}", but for ${names.join(', ')}. All values: toxmail mail-settings`,
     );
   const steps = describe
-    ? describe({ settings, web, local, authority })
+    ? describe({ settings, page, local, authority })
     : [
         `Steps for one program: toxmail mail-settings --for ${names.join('|')}`,
-        `The same as a page, for programs and people: ${web}`,
+        `The same as a page, for programs and people: ${page}`,
         ...(local ? overTls(listeners, authority) : []),
       ];
   if (!local && !machine.certified) steps.unshift(notCertified(host, authority));

@@ -38,6 +38,8 @@ export interface Daemon {
   readonly listeners: RunningParts['listeners'];
   /** Where mail programs find this machine. */
   readonly mailHost: string;
+  /** The web server's first page. */
+  readonly page: string;
   stop(): Promise<void>;
 }
 
@@ -192,6 +194,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
       config.ownCertificate ? Promise.resolve(undefined) : authorityFacts(realFiles, folder.tls);
     const web: WebServer = new WebServer({
       log,
+      tls,
       listeners: () => mailListeners,
       names: () => Object.values(machineNames(config.listen, config.tlsNames)).flat(),
       authority,
@@ -207,7 +210,10 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
     };
     const listeners = { ...mailListeners, web: await port('web', config.webPort, (at) => web.listen(at)) };
 
-    const page = pageAddress(mailHost(config), listeners.web.port);
+    const host = mailHost(config);
+    // Somebody's authority, and not ours: browsers know it, and have no warning for its owner.
+    const trusted = config.ownCertificate !== undefined && tls.certifies(host);
+    const page = pageAddress(host, listeners.web.port, trusted);
     const greet = async (name: string): Promise<void> => {
       const [account, maildir] = [folder.accounts.get(name), services.get(name)?.maildir];
       if (account && maildir) await welcome(account, maildir, folder.accounts, scheduler, page);
@@ -237,7 +243,8 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
       whileStopped,
       befriend: (contact) => services.get(contact.account)?.node.befriend(contact),
       unfriend: (account, publicKey) => services.get(account)?.node.unfriend(publicKey),
-      mailHost: () => mailHost(config),
+      mailHost: host,
+      page,
       certifies: (host) => tls.certifies(host),
       authority,
       nodeLine(account) {
@@ -245,7 +252,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
         return peer && { host: reachableHost(), port: peer.udpPort, publicKey: peer.dhtPublicKey };
       },
     };
-    return { commands: new Commands(folder, queue, running), listeners, mailHost: mailHost(config), stop };
+    return { commands: new Commands(folder, queue, running), listeners, mailHost: host, page, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -55,7 +55,7 @@ export function dnsRecords(listeners: Listeners, host: string): string[] {
   });
 }
 
-/** Of the web server's first page. */
-export function pageAddress(host: string, port: number): string {
-  return `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}/`;
+/** Of the web server's first page. `trusted`: programs accept its certificate without having been told to. */
+export function pageAddress(host: string, port: number, trusted: boolean): string {
+  return `${trusted ? 'https' : 'http'}://${isIP(host) === 6 ? `[${host}]` : host}:${port}/`;
 }

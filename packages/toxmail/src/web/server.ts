@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, isIP } from 'node:net';
+import { type AddressInfo, isIP, type Socket } from 'node:net';
 import { isLoopback } from '../base/addresses.ts';
 import { errorField, type Logger } from '../base/log.ts';
 import { autoconfig, TYPED_ADDRESS } from './autoconfig.ts';
@@ -10,6 +10,8 @@ import { mobileconfig } from './mobileconfig.ts';
 
 export interface WebDeps {
   readonly log: Logger;
+  /** Makes TLS of a socket; rejects, with the socket destroyed, if the peer cannot. */
+  readonly tls: { accept(socket: Socket): Promise<Socket> };
   /** The mail servers. */
   listeners(): Listeners;
   /** Names of this machine, lower case. Requests for other names are refused. */
@@ -25,6 +27,8 @@ const CONNECTIONS_MAX = 50;
 const HEADER_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 const IDLE_TIMEOUT_MS = 5_000;
+/** RFC 8446 §5.1: the first byte of a TLS connection. */
+const TLS_HANDSHAKE = 22;
 /** An account's name, as `store/accounts.ts` takes it. */
 const ACCOUNT = /^[a-z0-9._-]{1,64}$/;
 
@@ -45,12 +49,14 @@ interface Question {
 }
 
 /**
- * Settings for mail programs over HTTP. All that it tells follows from the question and the open ports: no password, no
+ * Settings for mail programs over HTTP and, on the same port, HTTPS. All that it tells follows from the question and the open ports: no password, no
  * name of an account, no answer that depends on whether there is one.
  */
 export class WebServer {
   readonly #deps: WebDeps;
   readonly #server: Server;
+  /** Those that have said nothing yet, or shake hands. BOUNDED by CONNECTIONS_MAX. */
+  readonly #fresh = new Set<Socket>();
 
   constructor(deps: WebDeps) {
     this.#deps = deps;
@@ -63,6 +69,9 @@ export class WebServer {
     });
     this.#server.maxConnections = CONNECTIONS_MAX;
     this.#server.on('clientError', (_error, socket) => socket.destroy());
+    const [serve] = this.#server.listeners('connection') as [(socket: Socket) => void];
+    this.#server.off('connection', serve);
+    this.#server.on('connection', (socket) => this.#accept(socket, (ready) => serve.call(this.#server, ready)));
   }
 
   /** Port 0: any free one. Rejects if the port is taken. */
@@ -80,7 +89,32 @@ export class WebServer {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
+    for (const socket of this.#fresh) socket.destroy();
     await closed;
+  }
+
+  /** HTTP or HTTPS, as the first byte says. */
+  #accept(socket: Socket, serve: (socket: Socket) => void): void {
+    const { tls } = this.#deps;
+    const late = (): void => void socket.destroy();
+    this.#fresh.add(socket);
+    socket.on('error', () => {}); // 'close' follows
+    socket.once('close', () => this.#fresh.delete(socket));
+    socket.setTimeout(HEADER_TIMEOUT_MS, late);
+    socket.once('data', (chunk: Buffer) => {
+      socket.pause();
+      socket.setTimeout(0, late);
+      socket.unshift(chunk);
+      const ready = chunk[0] === TLS_HANDSHAKE ? tls.accept(socket) : Promise.resolve(socket);
+      ready.then(
+        (now) => {
+          this.#fresh.delete(socket);
+          serve(now);
+          now.resume();
+        },
+        () => {}, // it is destroyed
+      );
+    });
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -72,7 +72,8 @@ async function running(
     whileStopped: (work) => work(),
     befriend: (contact) => node.befriend(contact),
     unfriend: (_account, key) => node.unfriend(key),
-    mailHost: () => 'pi.example.org',
+    mailHost: 'pi.example.org',
+    page: 'https://pi.example.org:2580/',
     certifies: () => true,
     authority: async () => ({ certificate: 'PEM', fingerprint: 'AB:CD', path: '/tls/ca.pem' }),
     nodeLine: () => ({ host: '192.0.2.1', port: 33_445, publicKey: 'AB'.repeat(32) }),
@@ -342,7 +343,8 @@ test('mail-settings tells of a certificate that is for another name, and how TLS
     );
   const own = await stepsOf({ certifies: () => false, authority: async () => undefined });
   assert.match(own, /Your certificate is not for pi\.example\.org/);
-  const here = await stepsOf({ mailHost: () => '127.0.0.1', certifies: () => false });
+  assert.match(await stepsOf({}, { for: 'apple' }), /Open https:\/\/pi\.example\.org:2580\/ in Safari/);
+  const here = await stepsOf({ mailHost: '127.0.0.1', certifies: () => false });
   assert.match(here, /server localhost, SSL\/TLS at POP3 2995, SMTP 2465, .*\/tls\/ca\.pem/);
   assert.doesNotMatch(here, /certificate is not/);
 });

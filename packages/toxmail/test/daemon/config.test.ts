@@ -200,7 +200,7 @@ test('no text makes the parser of node lines throw', () => {
 
 test('the commands on the screen find the folder, also when its path has blanks', () => {
   const listeners = { smtp: { host: '127.0.0.1', port: 2525 } };
-  const facts = { listeners, mailHost: '127.0.0.1', accounts: [], config: configFrom({}, {}) };
+  const facts = { listeners, mailHost: '127.0.0.1', page: '', accounts: [], config: configFrom({}, {}) };
   const first = { name: 'me', password: 'p' };
   const adding = (dataDir: string): string | undefined =>
     /npx toxmail contact add NAME ADDRESS(.*)/.exec(firstScreen({ ...facts, dataDir }, first))?.[1];
@@ -212,7 +212,7 @@ test('the commands on the screen find the folder, also when its path has blanks'
 test('the first screen tells all that a mail program asks for, and pages and servers by a name that leads there', () => {
   const ports = { smtp: 1, smtps: 2, imap: 3, imaps: 4, pop3: 5, pop3s: 6, web: 7 };
   const listeners = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, { host: '0.0.0.0', port }]));
-  const facts = { dataDir: '/d', listeners, accounts: [], config: configFrom({}, {}) };
+  const facts = { dataDir: '/d', listeners, page: 'http://pi.lan:7/', accounts: [], config: configFrom({}, {}) };
   const text = firstScreen({ ...facts, mailHost: 'pi.lan' }, { name: 'mum', password: 'secret' });
   assert.match(text, /IMAP +server pi\.lan, port 4, SSL\/TLS/);
   assert.match(text, /SMTP +server pi\.lan, port 2, SSL\/TLS/);

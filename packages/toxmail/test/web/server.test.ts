@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
+import { request as requestTls } from 'node:https';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
@@ -26,12 +27,16 @@ interface Ask {
   readonly to?: string;
   readonly method?: string;
   readonly body?: string;
+  readonly tls?: boolean;
 }
 
-async function withServer(use: (get: (path: string, ask?: Ask) => Promise<Reply>, port: number) => Promise<void>) {
-  const { ca, remove } = await temporaryTls();
+async function withServer(
+  use: (get: (path: string, ask?: Ask) => Promise<Reply>, port: number, server: WebServer) => Promise<void>,
+) {
+  const { tls: provider, ca, remove } = await temporaryTls();
   const server = new WebServer({
     log: silentLogger,
+    tls: provider,
     listeners: () => LISTENERS,
     names: () => ['pi', 'pi.local'],
     authority: async () => ({ certificate: ca, fingerprint: 'AB:CD' }),
@@ -39,11 +44,12 @@ async function withServer(use: (get: (path: string, ask?: Ask) => Promise<Reply>
   const { port } = await server.listen({ host: '0.0.0.0', port: 0 });
   const get = (
     path: string,
-    { host = `localhost:${port}`, to = '127.0.0.1', method, body }: Ask = {},
+    { host = `localhost:${port}`, to = '127.0.0.1', method, body, tls = false }: Ask = {},
   ): Promise<Reply> =>
     new Promise((resolve, reject) => {
       const headers = { host, connection: 'close' };
-      const asked = request({ port, host: to, path, method: method ?? 'GET', headers }, (response) => {
+      const options = { port, host: to, path, method: method ?? 'GET', headers, ca };
+      const asked = (tls ? requestTls : request)(options, (response) => {
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (part) => {
@@ -55,7 +61,7 @@ async function withServer(use: (get: (path: string, ask?: Ask) => Promise<Reply>
       asked.end(body);
     });
   try {
-    await use(get, port);
+    await use(get, port, server);
   } finally {
     await server.close();
     remove();
@@ -110,6 +116,24 @@ test('from another machine all settings are those of TLS', { skip: !outwardAddre
     const profile = (await get('/apple.mobileconfig?account=mum', ask)).text;
     assert.match(profile, /<key>PayloadType<\/key><string>com\.apple\.security\.root</);
     assert.match((await get('/', ask)).text, /AB:<wbr>CD/);
+  });
+});
+
+test('the same port speaks HTTPS, with the certificate of the mail servers', async () => {
+  await withServer(async (get, port, server) => {
+    const plain = await get('/', { to: '127.0.0.1' });
+    assert.deepEqual([plain.status, (await get('/', { tls: true })).text], [200, plain.text]);
+    const long = { method: 'POST', body: 'x'.repeat(20_000), tls: true };
+    assert.equal((await get('/autodiscover/autodiscover.xml', long)).status, 413);
+    const broken = [Buffer.from([22, 3, 1, 0, 5, 1, 2, 3, 4, 5]), Buffer.from([22]), Buffer.alloc(0)].map((bytes) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write(bytes);
+      return new Promise((resolve) => socket.resume().on('close', resolve));
+    });
+    assert.equal((await get('/', { tls: true })).status, 200);
+    await server.close(); // ends with none of them left
+    await Promise.all(broken);
   });
 });
 
