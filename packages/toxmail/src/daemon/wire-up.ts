@@ -82,7 +82,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
       peerOffline: (account: string, key: string) => queue.peerOffline(account, key),
     };
     const pool = new CreditPool();
-    const indexThread = new IndexThread(log);
+    const indexThread = new IndexThread(scheduler, log);
     stops.push(() => indexThread.close());
     const sizeLimit = DEFAULT_SIZE_LIMIT;
 

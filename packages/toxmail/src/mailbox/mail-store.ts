@@ -69,6 +69,7 @@ export class MaildirStore implements MailStore {
     this.#deps = deps;
     this.appendLimit = deps.appendLimit;
     this.#usage = new Usage(deps.files);
+    deps.index.onLost(() => this.#indexLost());
     deps.inbox.onDelivered = (mail) => this.#delivered(mail);
   }
 
@@ -337,6 +338,17 @@ export class MaildirStore implements MailStore {
     const loaded = await this.#loaded.get(name)?.catch(() => undefined);
     this.#loaded.delete(name);
     await loaded?.state.end();
+  }
+
+  /** Folders take what they know of the index with them; they are loaded anew when they are used. */
+  #indexLost(): void {
+    const { log } = this.#deps;
+    log.error('mailbox.index-made-anew');
+    this.#turns
+      .take(async () => {
+        for (const name of [...this.#loaded.keys()]) await this.#close(name);
+      })
+      .catch((error) => log.error('mailbox.folder-failed', { error: errorField(error) }));
   }
 
   async #renameInbox(target: string): Promise<void> {

@@ -30,7 +30,7 @@ interface House {
 
 async function house(t: TestContext, { wanted = true } = {}): Promise<House> {
   const path = mkdtempSync(join(tmpdir(), 'toxmail-sent-'));
-  const thread = new IndexThread(silentLogger);
+  const thread = new IndexThread(systemScheduler, silentLogger);
   const index = thread.open(join(path, 'index.db'));
   const self = { refuse: false, full: false };
   const store = new MaildirStore({

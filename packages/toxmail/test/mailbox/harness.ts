@@ -12,7 +12,7 @@ import { MaildirStore } from '../../src/mailbox/mail-store.ts';
 import type { FolderChange, MessageRecord, SearchKey, Wanted } from '../../src/mailbox/types.ts';
 import { Maildir } from '../../src/maildir/maildir.ts';
 
-const thread = new IndexThread(silentLogger);
+const thread = new IndexThread(systemScheduler, silentLogger);
 const folders: string[] = [];
 after(async () => {
   await thread.close();
@@ -32,6 +32,7 @@ export interface BoxOptions {
   readonly files?: FileSystem;
   readonly scheduler?: Scheduler;
   readonly quota?: () => number | undefined;
+  readonly indexThread?: IndexThread;
   /** Gets the index in hand before it is used. */
   readonly onIndex?: (index: MailIndex) => void;
 }
@@ -63,9 +64,10 @@ export class Box {
     files = realFiles,
     scheduler = systemScheduler,
     quota,
+    indexThread = thread,
     onIndex,
   }: BoxOptions = {}): Promise<MaildirStore> {
-    const index = thread.open(this.indexFile);
+    const index = indexThread.open(this.indexFile);
     onIndex?.(index);
     const store = new MaildirStore({
       files,

@@ -1,7 +1,8 @@
-import { Worker } from 'node:worker_threads';
+import type { Scheduler } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { SortKey, Thread, UidRange, Wanted } from '../types.ts';
 import { IndexReader } from './index-reader.ts';
+import { LastingThread } from './lasting-thread.ts';
 import type {
   FolderKey,
   IndexedContent,
@@ -18,21 +19,22 @@ type Question = Extract<ToThread, { id: number }>;
 type WithoutIndex<T> = T extends unknown ? Omit<T, 'index'> : never;
 type WithoutIds<T> = T extends unknown ? Omit<T, 'id' | 'index'> : never;
 
-/** The thread makes short-lived strings by the million: with a small space for them its memory stays small. */
-const YOUNG_MB = 8;
-
 /** The indexes of all accounts: one thread works for them. It starts with the first index that is used. */
 export class IndexThread {
   readonly #log: Logger;
-  #worker: Worker | undefined;
+  readonly #thread: LastingThread;
   #lastId = 0;
   #lastIndex = 0;
   /** BOUNDED by the questions of sessions, one at a time each. */
   readonly #asked = new Map<number, { resolve: (value: Answer) => void; reject: (error: Error) => void }>();
+  /** Those that are open. BOUNDED by the accounts. */
+  readonly #clients = new Map<number, IndexClient>();
   readonly #listeners = new Map<string, (mails: readonly ParsedMail[]) => void>();
 
-  constructor(log: Logger) {
+  /** `make`: for tests. */
+  constructor(scheduler: Scheduler, log: Logger, make?: ConstructorParameters<typeof LastingThread>[3]) {
     this.#log = log;
+    this.#thread = new LastingThread(scheduler, log, (message) => this.#hear(message), make);
   }
 
   /** The index in this file. With its first use the file is made, or made anew, if it must be. */
@@ -41,11 +43,16 @@ export class IndexThread {
   }
 
   async close(): Promise<void> {
-    await this.#worker?.terminate();
+    await this.#thread.close();
+  }
+
+  opened(index: number, client: IndexClient | undefined): void {
+    if (client) this.#clients.set(index, client);
+    else this.#clients.delete(index);
   }
 
   tell(message: ToThread): void {
-    this.#start().postMessage(message);
+    this.#thread.send(message);
   }
 
   ask(index: number, question: WithoutIds<Question>): Promise<Answer> {
@@ -61,20 +68,6 @@ export class IndexThread {
     else this.#listeners.delete(`${index} ${mailboxId}`);
   }
 
-  #start(): Worker {
-    if (this.#worker) return this.#worker;
-    const worker = new Worker(new URL('./index-thread.ts', import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-    });
-    worker.unref();
-    worker.on('message', (message: FromThread) => this.#hear(message));
-    worker.on('error', (error) => {
-      throw error; // a bug, or a damaged file that is removed now: a new start heals it, and the mails are safe
-    });
-    this.#worker = worker;
-    return worker;
-  }
-
   #hear(message: FromThread): void {
     if (message.is === 'log') {
       this.#log.info(message.line, message.fields);
@@ -82,6 +75,10 @@ export class IndexThread {
     }
     if (message.is === 'parsed') {
       this.#listeners.get(`${message.index} ${message.folder.mailboxId}`)?.(message.mails);
+      return;
+    }
+    if (message.is === 'damaged') {
+      this.#clients.get(message.index)?.lost();
       return;
     }
     const asked = this.#asked.get(message.id);
@@ -98,12 +95,13 @@ class IndexClient implements MailIndex {
   readonly #path: string;
   readonly #reader: IndexReader;
   #opened = false;
+  #onLost = (): void => {};
 
   constructor(thread: IndexThread, index: number, path: string) {
     this.#thread = thread;
     this.#index = index;
     this.#path = path;
-    this.#reader = new IndexReader(path);
+    this.#reader = new IndexReader(path, () => this.#tell({ do: 'discard' }));
   }
 
   async load(folder: FolderKey): Promise<IndexedMails> {
@@ -166,10 +164,22 @@ class IndexClient implements MailIndex {
     this.#thread.listen(this.#index, folder, listener);
   }
 
+  onLost(listener: () => void): void {
+    this.#onLost = listener;
+  }
+
+  /** The index was thrown away. With its next use it is made anew. */
+  lost(): void {
+    this.#reader.close();
+    this.#opened = false;
+    this.#onLost();
+  }
+
   async close(): Promise<void> {
     this.#reader.close();
     if (this.#opened) await this.#ask({ do: 'close' });
     this.#opened = false;
+    this.#thread.opened(this.#index, undefined);
   }
 
   #tell(message: WithoutIndex<ToThread>): void {
@@ -185,6 +195,7 @@ class IndexClient implements MailIndex {
   #open(): void {
     if (this.#opened) return;
     this.#opened = true;
+    this.#thread.opened(this.#index, this);
     this.#thread.tell({ index: this.#index, do: 'open', path: this.#path });
   }
 }

@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { KEPT_FIELDS } from '../mime/parse-mail.ts';
 import type { Wanted } from '../types.ts';
 import type { IndexedContent } from './mail-index.ts';
-import { openForReading } from './schema.ts';
+import { isDamage, openForReading } from './schema.ts';
 
 /** Characters that one call reads, besides the last mail's: a millisecond or so. */
 const READ_MAX = 512 * 1024;
@@ -25,16 +25,38 @@ const COLUMNS: Record<Exclude<keyof Wanted, 'headerFields'>, readonly (readonly 
 /** Reads one account's index where the daemon's own thread needs it: on the spot, on a connection of its own. */
 export class IndexReader {
   readonly #path: string;
+  readonly #onDamage: () => void;
   #sql: DatabaseSync | undefined;
   /** BOUNDED: one for each set of columns. */
   readonly #statements = new Map<string, StatementSync>();
 
-  constructor(path: string) {
+  constructor(path: string, onDamage: () => void) {
     this.#path = path;
+    this.#onDamage = onDamage;
   }
 
   /** See MailIndex. */
   contents(contents: readonly number[], want: Wanted): (IndexedContent | undefined)[] {
+    return this.#watched(() => this.#contents(contents, want));
+  }
+
+  /** See MailIndex. */
+  structure(content: number): string | undefined {
+    return this.#watched(() => {
+      const row = this.#prepare('SELECT structure FROM contents WHERE id = ?').get(content) as unknown as
+        | Row
+        | undefined;
+      return row && String(row[0]);
+    });
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#sql?.close();
+    this.#sql = undefined;
+  }
+
+  #contents(contents: readonly number[], want: Wanted): (IndexedContent | undefined)[] {
     const texts = (Object.keys(COLUMNS) as (keyof typeof COLUMNS)[]).flatMap((key) => (want[key] ? COLUMNS[key] : []));
     const fields = want.headerFields && wantsKept(want.headerFields) ? want.headerFields.names : undefined;
     const columns = ['id', ...texts.map(([column]) => column), ...(fields ? ['kept'] : [])];
@@ -67,16 +89,13 @@ export class IndexReader {
     return found;
   }
 
-  /** See MailIndex. */
-  structure(content: number): string | undefined {
-    const row = this.#prepare('SELECT structure FROM contents WHERE id = ?').get(content) as unknown as Row | undefined;
-    return row && String(row[0]);
-  }
-
-  close(): void {
-    this.#statements.clear();
-    this.#sql?.close();
-    this.#sql = undefined;
+  #watched<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (isDamage(error)) this.#onDamage();
+      throw error;
+    }
   }
 
   #prepare(text: string): StatementSync {

@@ -112,7 +112,10 @@ export class IndexStore {
 
   known(key: FolderKey, mails: readonly KnownMail[]): void {
     const folder = this.folder(key);
-    const insert = this.prepare('INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)');
+    const insert = this.prepare(
+      `INSERT OR REPLACE INTO messages
+        VALUES (?, ?, coalesce((SELECT id FROM contents WHERE id = ?), 0), ?, ?, ?, ?)`,
+    );
     for (const { uid, content, bits, modSeq, size, dateMs } of mails) {
       insert.run(folder, uid, content, bits, modSeq, size, Math.floor(dateMs));
       this.#passed(folder, modSeq);

@@ -1,7 +1,8 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { searchIndex, sortIndex } from './index-search.ts';
 import { IndexStore } from './index-store.ts';
 import { Indexer } from './indexer.ts';
+import { Progress } from './progress.ts';
 import type { Answer, FromThread, ToThread } from './protocol.ts';
 import { isDamage, openIndexFile, removeIndex } from './schema.ts';
 import { threadIndex } from './threads.ts';
@@ -11,12 +12,16 @@ import { threadIndex } from './threads.ts';
  * was told or asked is done in order; reading new mails goes on in between.
  */
 const port = parentPort!;
+const progress = new Progress(workerData as SharedArrayBuffer);
 /** BOUNDED by the accounts. */
-const indexes = new Map<number, { path: string; store: IndexStore; indexer: Indexer }>();
+const indexes = new Map<number, { readonly store: IndexStore; readonly indexer: Indexer }>();
+/** Of those that are to be open; one that could not be opened is tried again when it is needed. BOUNDED like them. */
+const wanted = new Map<number, { readonly path: string; readonly again: boolean }>();
 let stepping = false;
 
 port.on('message', (message: ToThread) => {
   const id = 'id' in message ? message.id : 0;
+  progress.begin();
   try {
     const value = perform(message);
     if (id) say({ is: 'answer', id, value });
@@ -24,17 +29,23 @@ port.on('message', (message: ToThread) => {
     failed(message.index, error);
     if (id) say({ is: 'failed', id, error: String(error) });
   }
+  progress.end();
   if (!stepping) again();
 });
 
 function perform(message: ToThread): Answer {
-  if (message.do === 'open') return open(message.index, message.path);
-  const index = indexes.get(message.index)!;
-  const { store, indexer } = index;
+  if (message.do === 'open') wanted.set(message.index, { path: message.path, again: message.again ?? false });
+  const { store, indexer } = indexes.get(message.index) ?? open(message.index);
   switch (message.do) {
+    case 'open':
+      return undefined;
     case 'close':
       indexes.delete(message.index);
+      wanted.delete(message.index);
       store.close();
+      return undefined;
+    case 'discard':
+      discard(message.index);
       return undefined;
     case 'load':
       return store.load(message.folder);
@@ -69,14 +80,24 @@ function perform(message: ToThread): Answer {
   }
 }
 
-function open(index: number, path: string): undefined {
-  const store = new IndexStore(openIndexFile(path));
+function open(index: number): { store: IndexStore; indexer: Indexer } {
+  const { path, again } = wanted.get(index) ?? {};
+  if (path === undefined) throw new Error('the index is not open');
+  const { sql, made } = openIndexFile(path);
+  const store = new IndexStore(sql);
   const indexer = new Indexer(
     store,
+    progress,
     (folder, mails) => say({ is: 'parsed', index, folder, mails }),
     (line, fields) => say({ is: 'log', line, fields }),
   );
-  indexes.set(index, { path, store, indexer });
+  const opened = { store, indexer };
+  indexes.set(index, opened);
+  if (made && again) {
+    discard(index);
+    throw new Error('the index was made anew');
+  }
+  return opened;
 }
 
 function again(): void {
@@ -106,13 +127,24 @@ let readAt = Number.NEGATIVE_INFINITY;
 /** A full disk may have room again. */
 const RETRY_MS = 10_000;
 
-/** A damaged index is of no use to anybody: it is removed, and the daemon ends; its next start makes a new one. */
 function failed(index: number, error: unknown): void {
   say({ is: 'log', line: 'mailbox.index-failed', fields: { error: String(error) } });
-  const damaged = indexes.get(index);
-  if (!damaged || !isDamage(error)) return;
-  removeIndex(damaged.path);
-  throw error;
+  if (isDamage(error)) discard(index);
+}
+
+/** A damaged index is of no use to anybody. */
+function discard(index: number): void {
+  const path = wanted.get(index)?.path;
+  if (path === undefined) return;
+  try {
+    indexes.get(index)?.store.sql.close();
+  } catch {
+    // it is removed all the same
+  }
+  indexes.delete(index);
+  wanted.delete(index);
+  removeIndex(path);
+  say({ is: 'damaged', index });
 }
 
 function say(message: FromThread): void {

@@ -4,6 +4,7 @@ import { readMailFile } from '../mail-file.ts';
 import { type ParsedContent, parseMail } from '../mime/parse-mail.ts';
 import type { IndexStore } from './index-store.ts';
 import type { FolderKey, MailToParse, ParsedMail } from './mail-index.ts';
+import type { Progress } from './progress.ts';
 
 /** A piece of work; then questions are answered. */
 const SLICE_MS = 30;
@@ -18,6 +19,7 @@ interface Waiting {
 /** Reads mails into the index, those that somebody waits for first. */
 export class Indexer {
   readonly #store: IndexStore;
+  readonly #progress: Progress;
   readonly #tell: (folder: FolderKey, mails: readonly ParsedMail[]) => void;
   readonly #log: (line: string, fields: Record<string, string | number>) => void;
   /** By MAILBOXID. */
@@ -25,10 +27,12 @@ export class Indexer {
 
   constructor(
     store: IndexStore,
+    progress: Progress,
     tell: (folder: FolderKey, mails: readonly ParsedMail[]) => void,
     log: (line: string, fields: Record<string, string | number>) => void,
   ) {
     this.#store = store;
+    this.#progress = progress;
     this.#tell = tell;
     this.#log = log;
   }
@@ -73,21 +77,25 @@ export class Indexer {
           const mail = mails.get(uid)!;
           this.#take(waiting, uid);
           taken.push(mail);
+          this.#progress.reading(mail.path);
           parsed.push(this.#one(folder, mail));
         }
       });
     } catch (error) {
       for (const mail of taken) mails.set(mail.uid, mail); // the disk is full, or the like: they are tried again
       throw error;
+    } finally {
+      this.#progress.reading(undefined);
     }
     if (mails.size === 0) this.#folders.delete(key.mailboxId);
     this.#tell(key, parsed);
     return true;
   }
 
-  #one(folder: number, { uid, path }: MailToParse): ParsedMail {
+  #one(folder: number, { uid, path, unreadable }: MailToParse): ParsedMail {
     let mail: ReturnType<typeof readMail>;
     try {
+      if (unreadable) throw new Error('the thread of the index died of it');
       mail = readMail(path);
     } catch (error) {
       // Shown as an empty mail until the next start; the row still says that it is not parsed.

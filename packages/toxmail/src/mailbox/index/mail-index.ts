@@ -23,6 +23,8 @@ export interface MailToParse {
   readonly uid: number;
   /** Of the file, absolute. */
   readonly path: string;
+  /** Not to be tried. */
+  readonly unreadable?: boolean;
 }
 
 /** Of a mail that was parsed. */
@@ -87,5 +89,7 @@ export interface MailIndex {
   structure(content: number): string | undefined;
   /** One listener for each folder; undefined ends it. */
   onParsed(folder: FolderKey, listener: ((mails: readonly ParsedMail[]) => void) | undefined): void;
+  /** Called when the index was damaged and is gone: what was read from it, numbers of contents too, holds no more. */
+  onLost(listener: () => void): void;
   close(): Promise<void>;
 }

@@ -4,8 +4,11 @@ import type { SearchText } from './queries.ts';
 
 /** What the daemon and the index's thread say to each other. `index`: number of an open index. */
 export type ToThread = { readonly index: number } & (
-  | { readonly do: 'open'; readonly path: string }
   | { readonly do: 'close'; readonly id: number }
+  /** `again`: what is known of it came from the file that was there; another one is of no use. */
+  | { readonly do: 'open'; readonly path: string; readonly again?: boolean }
+  /** A reader found it damaged. */
+  | { readonly do: 'discard' }
   | { readonly do: 'load'; readonly id: number; readonly folder: FolderKey }
   | {
       readonly do: 'add';
@@ -52,6 +55,8 @@ export type FromThread =
   | { readonly is: 'answer'; readonly id: number; readonly value: Answer }
   | { readonly is: 'failed'; readonly id: number; readonly error: string }
   | { readonly is: 'parsed'; readonly index: number; readonly folder: FolderKey; readonly mails: readonly ParsedMail[] }
+  /** The index is no more: it was damaged. The next message must be `open`; then it is made anew. */
+  | { readonly is: 'damaged'; readonly index: number }
   | { readonly is: 'log'; readonly line: string; readonly fields: Record<string, string | number> };
 
 export type Answer = IndexedMails | readonly UidRange[] | Uint32Array | readonly Thread[] | undefined;

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { closeSync, openSync, rmSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { FILE_MODE } from '../../base/files.ts';
@@ -88,7 +89,7 @@ const SCHEMA = `
  * Opens the index, or makes it anew if it is of another version, damaged, or not the file that we made: one that came
  * out of a backup knows mod-sequences that clients have passed (ADR 22).
  */
-export function openIndexFile(path: string): DatabaseSync {
+export function openIndexFile(path: string): { readonly sql: DatabaseSync; readonly made: boolean } {
   for (const attempt of [1, 2]) {
     try {
       return opened(path);
@@ -108,6 +109,8 @@ export function openForReading(path: string): DatabaseSync {
 }
 
 const BUSY_TIMEOUT_MS = 5_000;
+/** Leaves as many numbers of 32 bits. */
+const FIRST_ID_MAX = 2 ** 31;
 /** SQLite: CORRUPT, NOTADB. */
 const DAMAGE = [11, 26];
 
@@ -122,7 +125,7 @@ export function removeIndex(path: string): void {
   for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });
 }
 
-function opened(path: string): DatabaseSync {
+function opened(path: string): { readonly sql: DatabaseSync; readonly made: boolean } {
   closeSync(openSync(path, 'a', FILE_MODE));
   const sql = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
   try {
@@ -132,15 +135,20 @@ function opened(path: string): DatabaseSync {
     const version = Number(sql.prepare('PRAGMA user_version').get()?.user_version);
     const { ino, birthtimeMs } = statSync(path);
     const me = [ino, Math.floor(birthtimeMs)] as const;
-    if (version === 0 && isEmpty(sql)) {
+    const made = version === 0 && isEmpty(sql);
+    if (made) {
       sql.exec(`BEGIN; ${SCHEMA}; PRAGMA user_version = ${VERSION}; COMMIT`);
+      // Whoever still has a content's number of the index that was here before finds nothing, rather than another mail.
+      const before = randomInt(FIRST_ID_MAX);
+      sql.prepare("INSERT INTO sqlite_sequence VALUES ('contents', ?)").run(before);
+      sql.prepare('UPDATE grams_done SET upto = ?').run(before);
       sql.prepare('INSERT INTO identity VALUES (?, ?)').run(...me);
     } else {
       if (version !== VERSION) throw new Foreign('another version');
       const row = sql.prepare('SELECT inode, born FROM identity').get();
       if (row?.inode !== me[0] || row.born !== me[1]) throw new Foreign('restored from elsewhere');
     }
-    return sql;
+    return { sql, made };
   } catch (error) {
     sql.close();
     throw error;
