@@ -186,7 +186,7 @@ export function helpText(command?: CommandSpec): string {
     return [`toxmail ${usageOf(command)}: ${command.help}`, '', ...columns(options.map(optionRow)), ''].join('\n');
   }
   return [
-    'Toxmail: e-mail without a provider. Mail programs talk to it by SMTP and POP3, people reach each other over Tox.',
+    'Toxmail: e-mail without a provider. Mail programs talk to it by SMTP, IMAP and POP3, people reach each other over Tox.',
     '',
     'usage: toxmail [COMMAND] [OPTIONS]',
     '',
@@ -196,7 +196,7 @@ export function helpText(command?: CommandSpec): string {
     ...columns(GLOBAL_OPTIONS.map(optionRow)),
     '',
     'options of run (also in config.toml of the data folder, where --smtp-port 2525 reads smtp-port = 2525):',
-    ...columns(OPTIONS.filter((o) => RUN_OPTIONS.some((r) => r.name === o.name)).map(optionRow)),
+    ...columns(OPTIONS.filter(({ name }) => COMMANDS[0]!.options.includes(name)).map(optionRow)),
     '',
     '"toxmail COMMAND --help" tells more about one.',
     '',

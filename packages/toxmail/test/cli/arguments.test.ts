@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { parseArguments } from '../../src/cli/arguments.ts';
 import { COMMANDS, helpText } from '../../src/cli/commands.ts';
 import { UsageError } from '../../src/cli/usage-error.ts';
+import { RUN_OPTIONS } from '../../src/daemon/options.ts';
 
 const usage = (argv: string[]): string => {
   try {
@@ -65,6 +66,11 @@ test('help knows every command, and needs none to be complete', () => {
   for (const command of COMMANDS) {
     assert.ok(helpText().includes(command.name));
     assert.equal(parseArguments([...command.name.split(' '), '--help']).help, true);
+  }
+  for (const { name, ...option } of RUN_OPTIONS) {
+    const only = 'only' in option; // of bootstrap, whose own help has it
+    assert.equal(helpText().includes(`--${name} `), !only, name);
+    if (only) assert.ok(helpText(COMMANDS.find((command) => command.name === option.only)).includes(`--${name} `));
   }
   for (const argv of [['--help'], ['help'], ['help', 'contact', 'add']]) assert.equal(parseArguments(argv).help, true);
   assert.equal(parseArguments(['--version']).version, true);
