@@ -3,7 +3,7 @@ import { type KeyId, keyId, type PublicKey, sameBytes } from '../crypto/keys.ts'
 import { type Endpoint, isIp6, isLan } from '../wire/endpoint.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
 import { CloseList } from './close-list.ts';
-import { compareDistance, keyPrefix } from './distance.ts';
+import { Nearest } from './nearest.ts';
 import { Peer } from './peer.ts';
 import { type SearchEntry, SearchList } from './search-list.ts';
 
@@ -21,6 +21,7 @@ export class RoutingTable {
   readonly close: CloseList;
   readonly #own: PublicKey;
   readonly #byKey = new Map<KeyId, Peer>();
+  readonly #nearest = new Nearest();
   readonly #byEndpoint = new Map<Endpoint, Peer>();
   /** All lists in order of age; the searches for wanted keys also by key. BOUNDED by the caller. */
   readonly #lists: SearchList[] = [];
@@ -96,7 +97,10 @@ export class RoutingTable {
     const taken = peer.answered(now, endpoint);
     this.#offer(now, peer, target);
     if (peer.lists === 0) return undefined;
-    if (!known) this.#byKey.set(peer.id, peer);
+    if (!known) {
+      this.#byKey.set(peer.id, peer);
+      this.#nearest.add(peer);
+    }
     if (taken && before !== endpoint) {
       if (before) this.#byEndpoint.delete(before);
       this.#byEndpoint.set(endpoint, peer);
@@ -123,23 +127,8 @@ export class RoutingTable {
   closest(now: Mono, target: PublicKey, count: number, asker: Endpoint | undefined): NodeInfo[] {
     const lanAllowed = asker === undefined || isLan(asker);
     const preferIp6 = asker === undefined ? undefined : isIp6(asker);
-    const prefix = keyPrefix(target);
-    const nearer = (a: Peer, b: Peer): boolean => {
-      const difference = ((a.prefix ^ prefix) >>> 0) - ((b.prefix ^ prefix) >>> 0);
-      return (difference || compareDistance(target, a.publicKey, b.publicKey)) < 0;
-    };
-    const best: Peer[] = [];
-    for (const peer of this.#byKey.values()) {
-      if (best.length >= count && !nearer(peer, best[count - 1]!)) continue;
-      if (peer.liveAddress(now, preferIp6, lanAllowed) === undefined) continue;
-      let at = Math.min(best.length, count - 1);
-      while (at > 0 && nearer(peer, best[at - 1]!)) {
-        best[at] = best[at - 1]!;
-        at--;
-      }
-      best[at] = peer;
-    }
-    return best.map((peer) => ({
+    const willDo = (peer: Peer) => peer.liveAddress(now, preferIp6, lanAllowed) !== undefined;
+    return this.#nearest.find(target, count, willDo).map((peer) => ({
       publicKey: peer.publicKey,
       endpoint: peer.liveAddress(now, preferIp6, lanAllowed)!,
     }));
@@ -168,6 +157,7 @@ export class RoutingTable {
   #dropIfUnlisted(now: Mono, peer: Peer): void {
     if (peer.lists > 0) return;
     this.#byKey.delete(peer.id);
+    this.#nearest.remove(peer);
     const last = peer.lastAddress();
     if (last && !peer.live(now)) this.#onLost(now, { publicKey: peer.publicKey, endpoint: last.endpoint });
     if (peer.ip4) this.#unmap(peer.ip4.endpoint, peer);
