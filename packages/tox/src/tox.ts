@@ -1,4 +1,4 @@
-import { earlier } from './core/deadline.ts';
+import { earlier, isDue } from './core/deadline.ts';
 import type { Env, Mono } from './core/env.ts';
 import { Fifo } from './core/fifo.ts';
 import type { Datagram, Machine, SendDatagram } from './core/machine.ts';
@@ -259,13 +259,14 @@ export class Tox implements Machine<ToxEvent> {
   }
 
   wake(now: Mono): void {
-    this.#dht.wake(now);
-    this.#onion.wake(now);
-    this.#sessions.wake(now);
-    this.#friends.wake(now);
-    this.#relayServer?.wake(now);
-    this.#relays.wake(now);
-    if (this.#perhapsRelaysAt !== undefined && this.#perhapsRelaysAt <= now) this.#tryRelays(now);
+    // Most wakes are for one layer, and each looks through its lists.
+    if (isDue(this.#dht.nextWake(), now)) this.#dht.wake(now);
+    if (isDue(this.#onion.nextWake(), now)) this.#onion.wake(now);
+    if (isDue(this.#sessions.nextWake(), now)) this.#sessions.wake(now);
+    if (isDue(this.#friends.nextWake(), now)) this.#friends.wake(now);
+    if (isDue(this.#relayServer?.nextWake(), now)) this.#relayServer?.wake(now);
+    if (isDue(this.#relays.nextWake(), now)) this.#relays.wake(now);
+    if (isDue(this.#perhapsRelaysAt, now)) this.#tryRelays(now);
     this.#checkConnection(now);
   }
 

@@ -51,8 +51,8 @@ export class Announcer {
     this.wake(now);
   }
 
-  offer(now: Mono, node: NodeInfo): void {
-    this.lookup.offer(now, node);
+  offer(now: Mono, node: NodeInfo): boolean {
+    return this.lookup.offer(now, node);
   }
 
   wake(now: Mono): void {
@@ -80,13 +80,15 @@ export class Announcer {
     if (near.status !== ANNOUNCED) {
       return near.askedAt + (near.unanswered === 0 ? RETRY_INTERVAL : FIRST_RETRY * 2 ** (near.unanswered - 1));
     }
-    if (near.hurried || !this.#paths.usable(now, near.path)) return near.askedAt + RETRY_INTERVAL;
+    const soon = near.askedAt + RETRY_INTERVAL;
+    const usableUntil = this.#paths.usableUntil(now, near.path);
+    if (near.hurried || usableUntil <= now) return soon;
     const stable =
       near.unanswered === 0 &&
       near.path.reliable(now) &&
       now - near.addedAt >= TIME_TO_STABLE &&
       now - near.path.created >= TIME_TO_STABLE;
-    return near.askedAt + (stable ? STABLE_INTERVAL : INTERVAL);
+    return Math.min(near.askedAt + (stable ? STABLE_INTERVAL : INTERVAL), Math.max(soon, usableUntil));
   }
 
   *#askable(): Iterable<NearNode> {

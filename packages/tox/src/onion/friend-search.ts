@@ -86,8 +86,8 @@ export class FriendSearch {
     });
   }
 
-  offer(now: Mono, node: NodeInfo): void {
-    this.lookup.offer(now, node);
+  offer(now: Mono, node: NodeInfo): boolean {
+    return this.lookup.offer(now, node);
   }
 
   /** Forgets the back-off: searches and repeats our DHT key as if the friend were new. */

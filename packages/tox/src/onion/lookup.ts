@@ -137,13 +137,14 @@ export class Lookup {
     return true;
   }
 
-  /** A node of the pool was heard of: ask it if we know few. */
-  offer(now: Mono, node: NodeInfo): void {
-    if (!this.#sparse() || this.near.has(keyId(node.publicKey))) return;
+  /** A node of the pool was heard of: ask it if we know few. True if it was. */
+  offer(now: Mono, node: NodeInfo): boolean {
+    if (!this.#sparse() || this.near.has(keyId(node.publicKey))) return false;
     let waiting = 0;
     for (const asked of this.#asked.values()) if (now - asked.at < FIRST_RETRY) waiting++;
-    if (waiting >= this.near.capacity / 2) return;
-    if (this.consider(now, node)) this.#refilledAt ??= now;
+    if (waiting >= this.near.capacity / 2 || !this.consider(now, node)) return false;
+    this.#refilledAt ??= now;
+    return true;
   }
 
   /** When `refill` should be called next. */

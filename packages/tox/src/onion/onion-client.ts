@@ -214,9 +214,11 @@ export class OnionClient {
   }
 
   #offer(now: Mono, node: NodeInfo): void {
-    this.#touch(now);
-    this.#announcer.offer(now, node);
-    for (const friend of this.#friends.values()) if (!friend.online) friend.search.offer(now, node);
+    this.#clock = now;
+    let asked = this.#announcer.offer(now, node);
+    for (const friend of this.#friends.values()) if (!friend.online && friend.search.offer(now, node)) asked = true;
+    // Mostly nothing comes of it, and then deadlines stay as they are, unless this is the first node of all.
+    if (asked || this.#next === undefined) this.#touch(now);
   }
 
   /** Someone announced himself to this very node: a friend hears from us in the same moment. */

@@ -30,10 +30,15 @@ export class OnionPaths {
     this.#sharedKeys = sharedKeys;
   }
 
-  /** Whether `path` is one of ours, and neither too old nor failing. */
+  /** Until when `path` may be used if no answer comes before; in the past unless it is one of ours, and not too old. */
+  usableUntil(now: Mono, path: OnionPath): Mono {
+    if (!this.#paths.includes(path) || this.#spent(now, path)) return Number.NEGATIVE_INFINITY;
+    if (path.unanswered < FAILING_USES || path.waitingSince === undefined) return Number.POSITIVE_INFINITY;
+    return path.waitingSince + this.#patience;
+  }
+
   usable(now: Mono, path: OnionPath): boolean {
-    const failing = path.unanswered >= FAILING_USES && this.#doubtful(now, path);
-    return this.#paths.includes(path) && !this.#spent(now, path) && !failing;
+    return this.usableUntil(now, path) > now;
   }
 
   /** An answer came over `path`, which need not be in use any more, after `roundTrip` ms. */

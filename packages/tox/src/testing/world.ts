@@ -152,9 +152,9 @@ export class World<E> {
       if (this.#wakes.get(next.to) !== next.at) return true; // superseded
       this.#wakes.delete(next.to);
       machine.wake(this.now);
-      this.#checkProgress(next.to, machine);
     }
     this.#drain(at, machine);
+    if (!next.what) this.#checkProgress(at);
     return true;
   }
 
@@ -189,8 +189,8 @@ export class World<E> {
   }
 
   /** A machine whose deadline stays in the past after `wake` would stop time here, and spin a real processor. */
-  #checkProgress(at: Endpoint, machine: Machine<E>): void {
-    const wake = machine.nextWake();
+  #checkProgress(at: Endpoint): void {
+    const wake = this.#wakes.get(at);
     if (wake === undefined || wake > this.now) this.#spins = 0;
     else if (++this.#spins > MAX_SPINS)
       throw new Error(`${at} never reaches its deadline: seed ${this.#seed}, t=${wake}`);
