@@ -27,8 +27,16 @@ export const PAGE_POLICY = [
 const PROTOCOL = { imap: 'Reading (IMAP)', pop3: 'Reading (POP3)', smtp: 'Sending (SMTP)' } as const;
 const SECURITY = { none: 'none (this machine only)', tls: 'SSL/TLS' } as const;
 
-/** What this is, and how to set up a mail program. `fingerprint`: of the authority that other machines must trust. */
-export function indexPage({ incoming, outgoing }: MailSettings, fingerprint?: string): string {
+/** What programs on other machines need to know of our certificate. */
+export interface CertificateFacts {
+  /** Of the authority that they must trust; undefined if it is somebody's whom they know. */
+  readonly fingerprint: string | undefined;
+  /** It is for the name or address by which they call us. */
+  readonly certified: boolean;
+}
+
+/** What this is, and how to set up a mail program. `certificate`: undefined on this machine itself. */
+export function indexPage({ incoming, outgoing }: MailSettings, certificate?: CertificateFacts): string {
   return `<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -55,7 +63,7 @@ autocapitalize="none" autocomplete="username"></label> <button>Get the profile</
 <dd>Who runs Toxmail can type <code>toxmail mail-settings --for thunderbird --install</code> once; then address and
 password are enough.</dd>
 </dl>
-${fingerprint === undefined ? '' : trust(fingerprint)}</html>
+${certificate ? trust(certificate, outgoing.host) : ''}</html>
 `;
 }
 
@@ -63,11 +71,16 @@ function row({ protocol, port, security }: ServerSettings): string {
   return `<tr><td>${PROTOCOL[protocol]}</td><td>${port}</td><td>${SECURITY[security]}</td></tr>`;
 }
 
-function trust(fingerprint: string): string {
-  return `<h2>Trust its certificate</h2>
-<p>Programs on other machines ask whether to trust this one. Either confirm their question once, or install
+function trust({ fingerprint, certified }: CertificateFacts, host: string): string {
+  const name = escaped(host);
+  const foreign = `<p>The certificate is not for <code>${name}</code>: programs will complain of that in any case. Who runs Toxmail
+can start it with <code>--tls-name ${name}</code>, or you open this page under another name of the machine.</p>
+`;
+  const install = `<p>Programs on other machines ask whether to trust this one. Either confirm their question once, or install
 <a href="/ca.crt">the certificate authority of this machine</a>. Its fingerprint (SHA-256) must be the one that
 <code>toxmail tls ca</code> shows on the machine itself:</p>
-<p><code class="digits">${escaped(fingerprint).replaceAll(':', ':<wbr>')}</code></p>
+<p><code class="digits">${escaped(fingerprint ?? '').replaceAll(':', ':<wbr>')}</code></p>
 `;
+  if (certified && fingerprint === undefined) return '';
+  return `<h2>Trust its certificate</h2>\n${certified ? '' : foreign}${fingerprint === undefined ? '' : install}`;
 }

@@ -10,8 +10,12 @@ import { mobileconfig } from './mobileconfig.ts';
 
 export interface WebDeps {
   readonly log: Logger;
-  /** Makes TLS of a socket; rejects, with the socket destroyed, if the peer cannot. */
-  readonly tls: { accept(socket: Socket): Promise<Socket> };
+  readonly tls: {
+    /** Rejects, with the socket destroyed, if the peer cannot. */
+    accept(socket: Socket): Promise<Socket>;
+    /** Whether the certificate is for that name or address. */
+    certifies(name: string): boolean;
+  };
   /** The mail servers. */
   listeners(): Listeners;
   /** Names of this machine, lower case. Requests for other names are refused. */
@@ -168,8 +172,10 @@ const ROUTES: Readonly<Record<string, Route | undefined>> = {
   '/': {
     method: 'GET',
     async answer(deps, question) {
-      const authority = question.local ? undefined : await deps.authority();
-      return html(indexPage(settingsOf(deps, question, 'NAME'), authority?.fingerprint));
+      const settings = settingsOf(deps, question, 'NAME');
+      if (question.local) return html(indexPage(settings));
+      const fingerprint = (await deps.authority())?.fingerprint;
+      return html(indexPage(settings, { fingerprint, certified: deps.tls.certifies(question.host) }));
     },
   },
   '/.well-known/autoconfig/mail/config-v1.1.xml': AUTOCONFIG,

@@ -116,6 +116,10 @@ test('from another machine all settings are those of TLS', { skip: !outwardAddre
     const profile = (await get('/apple.mobileconfig?account=mum', ask)).text;
     assert.match(profile, /<key>PayloadType<\/key><string>com\.apple\.security\.root</);
     assert.match((await get('/', ask)).text, /AB:<wbr>CD/);
+    const foreign = await get('/', { to: outwardAddress!, host: '[2001:db8::9]' });
+    assert.match(foreign.text, /not for <code>2001:db8::9</);
+    const byAddress = await get('/', { to: outwardAddress!, host: outwardAddress! });
+    assert.doesNotMatch(byAddress.text, /The certificate is not for/);
   });
 });
 
