@@ -75,7 +75,7 @@ export class FolderState {
   constructor(maildir: Maildir, deps: FolderDeps) {
     this.maildir = maildir;
     this.deps = deps;
-    this.keywords = new Keywords(deps.files, maildir.path);
+    this.keywords = new Keywords(deps.files, maildir);
     this.#parsing = new Parsing(this, () => this.turn(() => this.look()).catch((error) => this.#failed(error)));
   }
 
@@ -129,9 +129,9 @@ export class FolderState {
     const path = this.maildir.path;
     await this.maildir.prepare();
     await this.keywords.refresh();
-    this.#watch = new FolderWatch(path, scheduler, () => void this.sync().catch((error) => this.#failed(error)));
+    this.#watch = this.#watched();
     const options = { fresh: this.deps.fresh(path), validity: this.deps.uidValidity };
-    const { list, entries } = await UidList.open(files, scheduler, path, options);
+    const { list, entries } = await UidList.open(files, scheduler, this.maildir, options);
     this.#list = list;
     index.onParsed(this.key, (mails) => this.#parsing.parsed(mails));
     await this.turn(async () => {
@@ -143,6 +143,17 @@ export class FolderState {
         this.#read((path) => found.set(uniqueOf(path), path)),
       ]);
       await this.#merge(found, entries, indexed);
+    });
+  }
+
+  /** The folder goes to another place on the disk; `move` brings it there. */
+  relocate(path: string, move: () => Promise<void>): Promise<void> {
+    return this.turn(async () => {
+      await move();
+      this.maildir.movedTo(path);
+      this.#watch?.close();
+      this.#watch = this.#watched();
+      this.#mustLook = true; // nobody watched meanwhile
     });
   }
 
@@ -442,6 +453,11 @@ export class FolderState {
     }
     this.deps.index.add(this.key, uids, bits, modSeqs);
     this.#parsing.added(uids[0]!, count);
+  }
+
+  #watched(): FolderWatch {
+    const look = (): void => void this.sync().catch((error) => this.#failed(error));
+    return new FolderWatch(this.maildir.path, this.deps.scheduler, look);
   }
 
   #nextModSeq(): number {

@@ -34,8 +34,8 @@ const UNLINK_AT_ONCE = 64;
 
 /** A folder of a Maildir++. */
 export class MailFolder implements Folder {
-  readonly name: string;
   readonly state: FolderState;
+  #name: string;
   readonly #reader: FolderReader;
   /** The mails among which none is in new/ any more. */
   #taken: Uint32Array | undefined;
@@ -43,10 +43,22 @@ export class MailFolder implements Folder {
 
   /** `room` rejects with `over-quota` if so many bytes more do not fit. */
   constructor(name: string, maildir: Maildir, deps: FolderDeps, room: (bytes: number) => Promise<void>) {
-    this.name = name;
+    this.#name = name;
     this.state = new FolderState(maildir, deps);
     this.#reader = new FolderReader(this.state);
     this.#room = room;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  /** Sessions that have it open keep it. `move` renames it on the disk. */
+  rename(name: string, path: string, move: () => Promise<void>): Promise<void> {
+    return this.state.relocate(path, async () => {
+      await move();
+      this.#name = name;
+    });
   }
 
   get mailboxId(): string {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeDurably } from '../base/durable.ts';
 import type { FileSystem } from '../base/files.ts';
+import type { Maildir } from '../maildir/maildir.ts';
 import { Turns } from './turns.ts';
 import { FLAG, type FlagBits } from './types.ts';
 
@@ -57,7 +58,7 @@ export function lettersOf(bits: FlagBits): string {
 
 export class Keywords {
   readonly #files: FileSystem;
-  readonly #path: string;
+  readonly #home: Pick<Maildir, 'path'>;
   /** By letter; BOUNDED: 26. */
   #names: (string | undefined)[] = [];
   #mtimeMs = 0;
@@ -66,9 +67,13 @@ export class Keywords {
   /** BOUNDED: cleared when it has KNOWN_MAX sets of flags. */
   readonly #known = new Map<FlagBits, readonly string[]>();
 
-  constructor(files: FileSystem, folder: string) {
+  constructor(files: FileSystem, home: Pick<Maildir, 'path'>) {
     this.#files = files;
-    this.#path = join(folder, FILE);
+    this.#home = home;
+  }
+
+  get #path(): string {
+    return join(this.#home.path, FILE);
   }
 
   /** Reads the file again if another program has changed it. */

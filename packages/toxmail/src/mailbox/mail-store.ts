@@ -7,6 +7,7 @@ import { Maildir, type MaildirMessage } from '../maildir/maildir.ts';
 import { MailFolder } from './folder.ts';
 import { checkedName, INBOX, nameOf, parentsOf, placeOf, SEPARATOR } from './folder-name.ts';
 import type { MailIndex } from './index/mail-index.ts';
+import { type Move, RenameJournal } from './rename-journal.ts';
 import { readSubscriptions, readText, writeSubscriptions } from './subscriptions.ts';
 import { Turns } from './turns.ts';
 import {
@@ -56,6 +57,7 @@ export class MaildirStore implements MailStore {
   /** Folders in memory or on the way there, by name. BOUNDED: FOLDERS_MAX, and unloaded when unused. */
   readonly #loaded = new Map<string, Promise<MailFolder>>();
   readonly #usage: Usage;
+  readonly #journal: RenameJournal;
   /** BOUNDED: five. */
   #uses = new Map<SpecialUse, string>();
   #subscribed: string[] = [];
@@ -69,6 +71,7 @@ export class MaildirStore implements MailStore {
     this.#deps = deps;
     this.appendLimit = deps.appendLimit;
     this.#usage = new Usage(deps.files);
+    this.#journal = new RenameJournal(deps.files, this.#root, (name) => this.#pathOf(name));
     deps.index.onLost(() => this.#indexLost());
     deps.inbox.onDelivered = (mail) => this.#delivered(mail);
   }
@@ -84,6 +87,11 @@ export class MaildirStore implements MailStore {
       if (USES.some(([known]) => known === use) && name) this.#uses.set(use as SpecialUse, name);
     }
     this.#subscribed = (await readSubscriptions(files, this.#root)) ?? [];
+    const unfinished = await this.#journal.finish();
+    if (unfinished.length > 0) {
+      await this.#moveUses(unfinished);
+      await this.#journal.done();
+    }
     if (uses !== undefined) return;
     for (const [use, name] of USES) {
       if (!(await this.#exists(name))) await this.#make(name);
@@ -205,18 +213,10 @@ export class MaildirStore implements MailStore {
       }
       for (const parent of parentsOf(target)) if (!names.includes(parent)) await this.#make(parent);
       if (source === INBOX) return this.#renameInbox(target);
-      for (const name of moved) {
-        const renamed = target + name.slice(source.length);
-        await this.#close(name);
-        await this.#deps.files.rename(this.#pathOf(name), this.#pathOf(renamed));
-        const id = this.#ids.get(this.#pathOf(name));
-        if (id !== undefined) this.#ids.set(this.#pathOf(renamed), id);
-        this.#ids.delete(this.#pathOf(name));
-        const use = this.#useOf(name);
-        if (use) this.#uses.set(use, renamed);
-      }
-      await this.#deps.files.syncFolder(this.#root);
-      await this.#saveUses();
+      const moves = moved.map((name) => ({ from: name, to: target + name.slice(source.length) }));
+      await this.#journal.run(moves, (move) => this.#move(move));
+      await this.#moveUses(moves);
+      await this.#journal.done();
       this.#changed();
     });
   }
@@ -318,18 +318,18 @@ export class MaildirStore implements MailStore {
     });
     this.#loaded.set(name, loading);
     loading.then(
-      () => this.#unloadLater(name, folder),
+      () => this.#unloadLater(folder),
       () => this.#loaded.delete(name),
     );
     return loading;
   }
 
-  #unloadLater(name: string, folder: MailFolder): void {
+  #unloadLater(folder: MailFolder): void {
     const { scheduler, log } = this.#deps;
     scheduler.at(scheduler.mono() + UNUSED_MS, async () => {
       if (this.#stopped || folder.state.gone) return;
-      if (folder.state.usedSince(scheduler.mono() - UNUSED_MS)) return this.#unloadLater(name, folder);
-      this.#loaded.delete(name);
+      if (folder.state.usedSince(scheduler.mono() - UNUSED_MS)) return this.#unloadLater(folder);
+      this.#loaded.delete(folder.name);
       await folder.state.unload().catch((error) => log.error('mailbox.folder-failed', { error: errorField(error) }));
     });
   }
@@ -349,6 +349,31 @@ export class MaildirStore implements MailStore {
         for (const name of [...this.#loaded.keys()]) await this.#close(name);
       })
       .catch((error) => log.error('mailbox.folder-failed', { error: errorField(error) }));
+  }
+
+  /** Sessions that have the folder open keep it. */
+  async #move({ from, to }: Move): Promise<void> {
+    const paths = [this.#pathOf(from), this.#pathOf(to)] as const;
+    const move = (): Promise<void> => this.#deps.files.rename(...paths);
+    const loading = this.#loaded.get(from);
+    const folder = await loading?.catch(() => undefined);
+    if (!loading || !folder || folder.state.gone) await move();
+    else {
+      await folder.rename(to, paths[1], move);
+      this.#loaded.set(to, loading);
+    }
+    this.#loaded.delete(from);
+    const id = this.#ids.get(paths[0]);
+    if (id !== undefined) this.#ids.set(paths[1], id);
+    this.#ids.delete(paths[0]);
+  }
+
+  async #moveUses(moves: readonly Move[]): Promise<void> {
+    for (const { from, to } of moves) {
+      const use = this.#useOf(from);
+      if (use) this.#uses.set(use, to);
+    }
+    await this.#saveUses();
   }
 
   async #renameInbox(target: string): Promise<void> {

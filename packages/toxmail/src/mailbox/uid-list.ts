@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { writeDurably } from '../base/durable.ts';
 import type { FileSystem, OpenFile } from '../base/files.ts';
+import type { Maildir } from '../maildir/maildir.ts';
 
 /**
  * The durable truth about UIDs (RFC 9051 §2.3.1.1), a file in each folder, in the form of Dovecot's uidlist version 3:
@@ -36,17 +37,17 @@ export class UidList {
   readonly mailboxId: string;
   readonly #files: FileSystem;
   readonly #clock: Clock;
-  readonly #path: string;
+  readonly #home: Pick<Maildir, 'path'>;
   #file: OpenFile | undefined;
   #size: number;
   #next: number;
   /** The first UID given after a start is beyond this. */
   #floor: number;
 
-  private constructor(files: FileSystem, clock: Clock, path: string, loaded: Loaded, floor: number) {
+  private constructor(files: FileSystem, clock: Clock, home: Pick<Maildir, 'path'>, loaded: Loaded, floor: number) {
     this.#files = files;
     this.#clock = clock;
-    this.#path = path;
+    this.#home = home;
     this.uidValidity = loaded.uidValidity;
     this.mailboxId = loaded.mailboxId;
     this.#next = loaded.next;
@@ -61,14 +62,14 @@ export class UidList {
   static async open(
     files: FileSystem,
     clock: Clock,
-    folder: string,
+    home: Pick<Maildir, 'path'>,
     options: { fresh: boolean; validity: () => number },
   ): Promise<{ list: UidList; entries: Map<string, UidEntry> }> {
-    const path = join(folder, FILE);
-    const found = (await load(files, path)) ?? (await load(files, join(folder, DOVECOT_FILE)));
+    const path = join(home.path, FILE);
+    const found = (await load(files, path)) ?? (await load(files, join(home.path, DOVECOT_FILE)));
     const floor = found && options.fresh ? skipTo(found, clock) : 0;
     const loaded = found && Math.max(found.next, floor) < UID_MAX - UID_RESERVE ? found : begun(options.validity());
-    const list = new UidList(files, clock, path, loaded, loaded === found ? floor : 0);
+    const list = new UidList(files, clock, home, loaded, loaded === found ? floor : 0);
     if (loaded.path !== path) await list.#write(loaded.entries);
     return { list, entries: loaded.entries };
   }
@@ -113,6 +114,10 @@ export class UidList {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
+  }
+
+  get #path(): string {
+    return join(this.#home.path, FILE);
   }
 
   async #openFile(): Promise<OpenFile> {

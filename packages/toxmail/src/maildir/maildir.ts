@@ -37,23 +37,34 @@ export interface MaildirMessage {
  * may read, move, flag and remove them at any time; a mail that has gone is not an error of ours but `undefined`.
  */
 export class Maildir {
-  readonly path: string;
   readonly #files: FileSystem;
   readonly #clock: Clock;
   readonly #host: string;
-  readonly #newFolder: FolderSync;
-  readonly #curFolder: FolderSync;
+  #path: string;
+  #newFolder: FolderSync;
+  #curFolder: FolderSync;
   readonly #sizes = new Map<string, number>();
   /** Told of each mail that was delivered here, when it is on the disk. */
   onDelivered: (mail: MaildirMessage) => void = () => {};
 
   constructor(files: FileSystem, path: string, clock: Clock, host = hostname()) {
     this.#files = files;
-    this.path = path;
+    this.#path = path;
     this.#clock = clock;
     this.#host = hostPart(host);
     this.#newFolder = new FolderSync(files, join(path, 'new'));
     this.#curFolder = new FolderSync(files, join(path, 'cur'));
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  /** It was renamed. */
+  movedTo(path: string): void {
+    this.#path = path;
+    this.#newFolder = new FolderSync(this.#files, join(path, 'new'));
+    this.#curFolder = new FolderSync(this.#files, join(path, 'cur'));
   }
 
   /** Creates the folders and removes what crashes left in tmp/ more than 36 hours ago. */
@@ -72,7 +83,7 @@ export class Maildir {
     const unique = this.uniqueName(token);
     const path = join(this.path, 'tmp', unique);
     const file = await this.#files.open(path, 'create');
-    return new MaildirWriter(this.#files, this.path, unique, path, file, async (mail) => {
+    return new MaildirWriter(this.#files, this, unique, file, async (mail) => {
       await this.#newFolder.sync();
       this.onDelivered(mail);
     });
@@ -187,9 +198,9 @@ export class Maildir {
 /** A mail on its way into a Maildir. One call at a time. */
 export class MaildirWriter {
   readonly #files: FileSystem;
-  readonly #maildir: string;
+  /** May be renamed meanwhile. */
+  readonly #maildir: Maildir;
   readonly #unique: string;
-  readonly #tmpPath: string;
   readonly #file: OpenFile;
   readonly #delivered: (mail: MaildirMessage) => Promise<void>;
   readonly #wireSize = new WireSize();
@@ -198,16 +209,14 @@ export class MaildirWriter {
 
   constructor(
     files: FileSystem,
-    maildir: string,
+    maildir: Maildir,
     unique: string,
-    tmpPath: string,
     file: OpenFile,
     delivered: (mail: MaildirMessage) => Promise<void>,
   ) {
     this.#files = files;
     this.#maildir = maildir;
     this.#unique = unique;
-    this.#tmpPath = tmpPath;
     this.#file = file;
     this.#delivered = delivered;
   }
@@ -215,6 +224,10 @@ export class MaildirWriter {
   /** Bytes so far. */
   get size(): number {
     return this.#size;
+  }
+
+  get #tmpPath(): string {
+    return join(this.#maildir.path, 'tmp', this.#unique);
   }
 
   async append(data: Uint8Array): Promise<void> {
@@ -233,7 +246,7 @@ export class MaildirWriter {
     try {
       await this.#delivered(mail);
     } catch (error) {
-      await unlinkIfThere(this.#files, join(this.#maildir, mail.path)).catch(() => {}); // else it would come twice when it is sent again
+      await unlinkIfThere(this.#files, join(this.#maildir.path, mail.path)).catch(() => {}); // else it would come twice when it is sent again
       throw error;
     }
     return mail;
@@ -271,7 +284,7 @@ export class MaildirWriter {
   }
 
   async #place(folder: 'new' | 'cur', name: string): Promise<MaildirMessage> {
-    await this.#files.rename(this.#tmpPath, join(this.#maildir, folder, name));
+    await this.#files.rename(this.#tmpPath, join(this.#maildir.path, folder, name));
     return message(folder, name, parseName(name)!);
   }
 

@@ -180,3 +180,28 @@ test('searching, sorting and threading what is in the mails', async () => {
     'S: f OK Done',
   );
 });
+
+test('a folder that another session renames stays selected, in IDLE too, and is found under its new name', async () => {
+  const { store, imap } = await open();
+  await store.create('Work');
+  const folder = (await store.folder('Work'))!;
+  await append(folder, 'Subject: one\r\n\r\nhello\r\n');
+  const other = await imap.logIn();
+  other.send('a SELECT Work\r\n');
+  await skipTo(other, 'a');
+  await other.run('C: b IDLE', 'S: + idling');
+  const client = await imap.logIn();
+  client.send('s SELECT Work\r\n');
+  await skipTo(client, 's');
+  await client.run('C: c RENAME Work Arbeit', 'S: c OK Renamed');
+  await client.run('C: d FETCH 1 BODY.PEEK[TEXT]', 'S: * 1 FETCH (BODY[TEXT] {7}', 'S: hello', 'S: )', 'S: d OK Done');
+  client.send('e APPEND Arbeit {5+}\r\nx: y\n\r\n');
+  await skipTo(client, 'e');
+  await other.expect('* 2 EXISTS');
+  other.send('DONE\r\n');
+  await skipTo(other, 'b');
+  await other.run('C: f STORE 2 +FLAGS.SILENT (\\Flagged)', 'S: f OK Done', 'C: g UNSELECT', 'S: g OK *');
+  await other.run('C: h SELECT Work', 'S: h NO [NONEXISTENT] *');
+  assert.deepEqual(folder.flagNames(folder.flagsAt(1)), ['\\Flagged']);
+  for (const each of [client, other]) each.session.shutDown();
+});

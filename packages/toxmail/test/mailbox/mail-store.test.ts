@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { realFiles } from '../../src/base/files.ts';
 import { checkedName, nameOf, placeOf } from '../../src/mailbox/folder-name.ts';
 import type { MaildirStore } from '../../src/mailbox/mail-store.ts';
 import { MailboxError } from '../../src/mailbox/types.ts';
+import { FailingFiles } from '../../src/testing/failing-files.ts';
 import { VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
-import { append, Box, inbox, listen, mail, read } from './harness.ts';
+import { append, Box, flags, inbox, listen, mail, read, unsynced } from './harness.ts';
 
 const rejects = (work: Promise<unknown>, code: string): Promise<void> =>
   assert.rejects(work, (error: unknown) => error instanceof MailboxError && error.code === code);
@@ -42,9 +44,7 @@ test('folders are made with the levels above, renamed with what is below, and ke
   const folder = (await store.folder('Work/2026/März'))!;
   await append(folder, mail('x'));
   const { mailboxId, uidValidity } = folder;
-  const heard = listen(folder);
   await store.rename('Work/2026', 'Old/last.year');
-  assert.equal(heard.changes.at(-1)?.kind, 'gone');
   assert.deepEqual(
     (await names(store)).filter((name) => /Work|Old/.test(name)),
     ['Old', 'Old/last.year', 'Old/last.year/März', 'Work'],
@@ -56,6 +56,94 @@ test('folders are made with the levels above, renamed with what is below, and ke
   await rejects(store.rename('Old', 'Old/below'), 'cannot');
   await rejects(store.rename('Old', 'Sent'), 'already-exists');
   await rejects(store.rename('None', 'x'), 'nonexistent');
+});
+
+test('who has a folder open keeps it when another renames it, and what is under way there goes on', async () => {
+  const box = await Box.make();
+  let store = await box.open();
+  await store.create('Work/2026');
+  const folder = (await store.folder('Work/2026'))!;
+  const heard = listen(folder);
+  const first = await append(folder, mail('first'));
+  const text = Buffer.from(mail('under way'));
+  const underWay = await folder.append({ flags: ['Urgent'], internalDateMs: undefined, size: text.length });
+  await underWay.write(text.subarray(0, 10));
+  const reading = (await folder.open(first))!;
+  await store.rename('Work', 'Old');
+  assert.equal(folder.name, 'Old/2026');
+  assert.equal(await store.folder('Old/2026'), folder);
+  assert.equal(await store.folder('Work/2026'), undefined);
+  await underWay.write(text.subarray(10));
+  const [second] = await folder.commit([underWay]);
+  assert.equal(reading.size, mail('first').length);
+  await reading.close();
+  assert.equal(await read(folder, first), mail('first'));
+  await folder.storeFlags([first], { mode: 'add', flags: ['\\Flagged', 'Urgent'] });
+  const added = heard.next('added');
+  await writeFile(join(box.maildir, '.Old.2026', 'new', '1800000000.other'), mail('of another program'));
+  const third = (await added) as { uids: Uint32Array };
+  await append(folder, mail('fourth'));
+  const uids = [first, second!, ...third.uids, ...folder.uids.slice(-1)];
+  assert.deepEqual([...folder.uids], uids);
+  assert.ok(heard.changes.every(({ kind }) => kind !== 'gone'));
+  store = await box.restart();
+  const again = (await store.folder('Old/2026'))!;
+  assert.deepEqual([...again.uids], uids);
+  assert.deepEqual(flags(again, first), ['\\Flagged', 'Urgent']);
+});
+
+test('a crash at any step of a rename leaves all folders under their old names or all under the new ones', async () => {
+  for (let crashAt = 1, crashed = true; crashed; crashAt++) {
+    const box = await Box.make();
+    const files = new FailingFiles(unsynced);
+    const store = await box.open({ files });
+    await store.create('Archive/2025');
+    await store.create('Archive/2025/March');
+    await append((await store.folder('Archive/2025'))!, mail('kept'));
+    files.crashAt = files.step + crashAt;
+    crashed = await store.rename('Archive', 'Old/Papers').then(
+      () => false,
+      () => true,
+    );
+    await box.stop();
+    const again = await box.open({ files: unsynced });
+    const there = (await again.folders()).filter(({ name }) => /Archive|Papers/.test(name));
+    const top = there[0]!.name;
+    assert.ok(crashed ? /^(Archive|Old\/Papers)$/.test(top) : top === 'Old/Papers', `crash at ${crashAt}: ${top}`);
+    assert.deepEqual(
+      there.map(({ name, specialUse, noSelect }) => [name.slice(top.length), specialUse, noSelect]),
+      [
+        ['', '\\Archive', false],
+        ['/2025', undefined, false],
+        ['/2025/March', undefined, false],
+      ],
+      `crash at ${crashAt}`,
+    );
+    assert.equal((await again.folder(`${top}/2025`))!.uids.length, 1);
+    assert.ok(!(await readdir(box.maildir)).includes('toxmail-rename'));
+    await box.stop();
+    assert.ok(crashed || crashAt > 12, 'steps');
+  }
+});
+
+test('a rename that fails half-way is taken back', async () => {
+  const box = await Box.make();
+  const files = new FailingFiles(realFiles);
+  const store = await box.open({ files });
+  for (const name of ['a/b', 'a/c']) await store.create(name);
+  const before = await names(store);
+  let renames = 0;
+  files.fail = (operation, path) =>
+    operation === 'rename' && path.includes('/.a') && ++renames === 3 ? new Error('the disk fails') : undefined;
+  await assert.rejects(store.rename('a', 'z'), /the disk fails/);
+  assert.deepEqual(await names(store), before);
+  await store.rename('a', 'z');
+  assert.deepEqual(
+    await names(await box.restart()),
+    before
+      .map((name) => name.replace(/^a/, 'z'))
+      .toSorted((a, b) => (a === 'INBOX' ? -1 : b === 'INBOX' ? 1 : a < b ? -1 : 1)),
+  );
 });
 
 test('a folder is not renamed to where one of those below it would meet another', async () => {

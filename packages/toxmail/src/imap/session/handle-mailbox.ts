@@ -20,21 +20,15 @@ export async function handleCreate(context: Context, mailbox: string, uses: read
 export async function handleDelete(context: Context, mailbox: string): Promise<string> {
   const name = context.nameFrom(mailbox);
   await context.store.delete(name);
-  leave(context, name);
+  // Who removes the folder that is open knows so, and goes on without one; others who have it open are sent away.
+  if (context.view?.gone || context.view?.folder.name === name) context.deselect();
   return 'Deleted';
 }
 
 /** RFC 9051 §6.3.6 */
 export async function handleRename(context: Context, from: string, to: string): Promise<string> {
-  const name = context.nameFrom(from);
-  await context.store.rename(name, context.nameFrom(to).replace(new RegExp(`${DELIMITER}$`), ''));
-  leave(context, name);
+  await context.store.rename(context.nameFrom(from), context.nameFrom(to).replace(new RegExp(`${DELIMITER}$`), ''));
   return 'Renamed';
-}
-
-/** Who removes the folder that is open knows so, and goes on without one; others who have it open are sent away. */
-function leave(context: Context, name: string): void {
-  if (context.view?.gone || (context.view?.folder.name === name && name !== 'INBOX')) context.deselect();
 }
 
 /** RFC 9051 §6.3.7, §6.3.8 */
