@@ -9,6 +9,8 @@ export interface MailServerSettings {
   readonly relayFrom: BlockList | undefined;
   /** Accounts by what they send as: a lower-case address, or `@domain`. */
   readonly senders: ReadonlyMap<string, string>;
+  /** All accounts that the settings name; whether they exist is to be seen. */
+  readonly named: ReadonlySet<string>;
   /** Where an account's mail goes, and its address there; undefined: into its Maildir. */
   deliver(account: string): Destination | undefined;
 }
@@ -30,7 +32,9 @@ const MAILDIR = 'maildir';
 export function mailServerSettings(given: RunOptionValues): MailServerSettings {
   const everyone = destination(given.deliver, 'deliver');
   const domain = domainPart(given['deliver-to'], 'deliver-to');
-  const own = new Map(table(given.accounts, 'accounts').map(([name, value]) => [name, accountSettings(name, value)]));
+  const own = new Map(
+    table(given.accounts, 'accounts').map(([name, value]) => [name.toLowerCase(), accountSettings(name, value)]),
+  );
   const deliver = (account: string): Destination | undefined => {
     const settings = own.get(account);
     const server = settings?.deliver ?? everyone;
@@ -51,9 +55,10 @@ export function mailServerSettings(given: RunOptionValues): MailServerSettings {
       throw new UserError(
         `senders must be lines like "anna@your.domain" = "anna" or "@your.domain" = "anna", not ${shown(sender)}`,
       );
-    senders.set(sender.toLowerCase(), account);
+    senders.set(sender.toLowerCase(), account.toLowerCase());
   }
-  return { relayFrom: networks(given['relay-from']), senders, deliver };
+  const named = new Set([...own.keys(), ...senders.values()]);
+  return { relayFrom: networks(given['relay-from']), senders, named, deliver };
 }
 
 function accountSettings(name: string, value: unknown): AccountSettings {

@@ -74,7 +74,9 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
       mailbox: (account) => services.get(account),
       publicKey: (account) => folder.accounts.get(account)?.toxId?.slice(0, 64),
     });
-    const { relayFrom, senders, deliver } = config.mailServer;
+    const { relayFrom, senders, named, deliver } = config.mailServer;
+    for (const account of named)
+      if (!folder.accounts.get(account)) log.warn('config.no-such-account', { account, hint: 'see config.toml' });
     const relay = relayFrom && new Relay({ accounts: folder.accounts, from: relayFrom, senders });
     const queue = makeQueue(folder, scheduler, log, { tox: overTox, local }, relay);
     const hooks = {
@@ -116,6 +118,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
         throw new UserError('No UDP port is free for Tox. Choose another one with --udp-port, or 0 for any.');
       });
       await node.catch(async (error) => {
+        if (relayOf === name) relayOf = undefined;
         await account.stop();
         throw error;
       });

@@ -13,17 +13,17 @@ test('without settings nobody sends without log-in, and all mail stays here', ()
 });
 
 test('mail of all accounts goes to one server, but for those that say otherwise', () => {
-  const { deliver, senders } = settings(`
+  const { deliver, senders, named } = settings(`
     deliver = "lmtp+unix:/run/lmtp"
     deliver-to = "@home.example"
-    [accounts.anna]
+    [accounts.Anna]
     deliver-to = "Anna.Smith@home.example"
     [accounts.office]
     deliver = "smtp://mx.example:2525"
     [accounts.dad]
     deliver = "maildir"
     [senders]
-    "@Shop.example" = "office"
+    "@Shop.example" = "Office"
     "dad@home.example" = "dad"`);
   const server = { protocol: 'lmtp', path: '/run/lmtp' };
   assert.deepEqual(deliver('mum'), { server, recipient: 'mum@home.example' });
@@ -35,6 +35,7 @@ test('mail of all accounts goes to one server, but for those that say otherwise'
   assert.equal(deliver('dad'), undefined);
   const expected = { 'anna.smith@home.example': 'anna', '@shop.example': 'office', 'dad@home.example': 'dad' };
   assert.deepEqual(Object.fromEntries(senders), expected);
+  assert.deepEqual([...named], ['anna', 'office', 'dad']);
 });
 
 test('one account alone may be handed over', () => {
