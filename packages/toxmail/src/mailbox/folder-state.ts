@@ -136,13 +136,17 @@ export class FolderState {
     index.onParsed(this.key, (mails) => this.#parsing.parsed(mails));
     await this.turn(async () => {
       this.#stamp = await this.#times();
-      // Paths only, not what they say: in a large folder most of this is garbage a moment later.
-      const found = new Map<string, string>();
-      const [indexed] = await Promise.all([
-        index.load(this.key),
-        this.#read((path) => found.set(uniqueOf(path), path)),
-      ]);
-      await this.#merge(found, entries, indexed);
+      // Of those with a UID the paths only, not what they say: most of this is garbage a moment later.
+      const listed = new Map<string, string>();
+      const fresh: Found[] = [];
+      const see = (path: string): void => {
+        const unique = entries.size > 0 ? uniqueOf(path) : undefined;
+        if (unique !== undefined && entries.has(unique)) listed.set(unique, path);
+        else take(fresh, foundOf(path));
+      };
+      const [indexed] = await Promise.all([index.load(this.key), this.#read(see)]);
+      await this.#merge(listed, entries, indexed);
+      await this.adopt(inOrder(fresh));
     });
   }
 
@@ -392,7 +396,7 @@ export class FolderState {
     return times.join(' ');
   }
 
-  /** At the start: files, UID list and index make the table. `found`: paths by the unique part of the name. */
+  /** At the start: files, UID list and index make the table. `found`: paths of listed mails by their unique part. */
   async #merge(found: Map<string, string>, entries: Map<string, UidEntry>, indexed: IndexedMails): Promise<void> {
     this.#highestModSeq = indexed.highestModSeq;
     const slices = new Slices();
@@ -410,7 +414,6 @@ export class FolderState {
         entries.delete(unique);
         continue;
       }
-      found.delete(unique);
       // What the index has and the disk has not went while we were away.
       while (indexed.uids[row]! < entry.uid) gone.push(indexed.uids[row++]!);
       const known = indexed.uids[row] === entry.uid ? row++ : -1;
@@ -431,13 +434,6 @@ export class FolderState {
       undefined,
     );
     await this.#list.thin(entries, listed);
-    const added: Found[] = [];
-    for (const path of found.values()) {
-      if (slices.over) await slices.pause();
-      const mail = foundOf(path);
-      if (mail) added.push(mail);
-    }
-    if (added.length > 0) await this.adopt(inOrder(added));
   }
 
   #toIndex(indexes: readonly number[]): void {
@@ -493,7 +489,12 @@ export function uniqueOf(path: string): string {
   return path.slice(4, end < 0 ? undefined : end);
 }
 
-/** Mails found together get UIDs in the order of arrival. */
+/** Mails found together get UIDs in the order of arrival. One that was seen in two places counts where it was last. */
 function inOrder(found: Found[]): Found[] {
-  return found.sort((a, b) => a.seconds - b.seconds || (a.unique < b.unique ? -1 : 1));
+  found.sort((a, b) => a.seconds - b.seconds || (a.unique < b.unique ? -1 : a.unique === b.unique ? 0 : 1));
+  return found.filter(({ unique }, i) => unique !== found[i + 1]?.unique);
+}
+
+function take<T>(list: T[], one: T | undefined): void {
+  if (one !== undefined) list.push(one);
 }
