@@ -75,7 +75,8 @@ export class FolderWatch {
   #touched(sub: string, name: string | null): void {
     const path = `${sub}/${name}`;
     if (name !== null && this.#own.delete(path)) return;
-    if (name === null || this.#names.size >= NAMES_MAX) this.#tooMany = true;
+    // Its own name: cur/ or new/ itself has gone.
+    if (name === null || name === sub || this.#names.size >= NAMES_MAX) this.#tooMany = true;
     else this.#names.add(path);
     this.#timer ??= this.#scheduler.at(this.#scheduler.mono() + GATHER_MS, () => {
       this.#timer = undefined;
