@@ -256,8 +256,8 @@ export class Pop3Session implements ClientSession {
       log.error('pop3.login-failed', { error: errorField(error) });
       return this.#send('-ERR [SYS/TEMP] Something went wrong here; try again later');
     }
+    onLogin?.(this.#remote, login !== undefined, user); // who leaves before the answer has guessed all the same
     if (this.#closed()) return;
-    onLogin?.(this.#remote, login !== undefined, user);
     if (!login) return this.#wrongLogin();
     if (locks.has(login.account)) return this.#send('-ERR [IN-USE] Another program is reading this mailbox');
     locks.add(login.account);

@@ -297,3 +297,21 @@ test('thousands of commands sent ahead let others in between', async () => {
   assert.match(await client.reply(), /^(\+OK\r\n){10000}\+OK Bye\r\n$/);
   assert.ok(turns > 2, `${turns} turns of the event loop`);
 });
+
+test('a guess counts as one, also if its client leaves before the answer; a name alone is none', async () => {
+  const box = new Mailbox();
+  const counted: string[] = [];
+  let answer = (): void => {};
+  const client = await box.connect({
+    authenticate: () => new Promise((resolve) => (answer = () => resolve(undefined))),
+    onLogin: (remote, ok, user) => counted.push(`${remote} ${user} ${ok}`),
+  });
+  await client.run('C: USER mrose', 'S: +OK');
+  assert.deepEqual(counted, []);
+  client.send('PASS wrong\r\n');
+  client.session.disconnected();
+  answer();
+  assert.equal(await client.rest(), '');
+  assert.deepEqual(counted, ['127.0.0.1 mrose false']);
+  box.remove();
+});
