@@ -446,13 +446,13 @@ export class FriendConnections {
   }
 
   #wakeSearching(now: Mono, friend: Friend): void {
+    if (friend.attempting) this.#sessions.close(now, friend.key);
+    friend.attempting = false;
     if (friend.dhtKeyAt + DHT_KEY_TIMEOUT <= now) {
       friend.retryAt = undefined;
       this.#dropDhtKey(now, friend);
       this.#onion.setFriendDhtKey(friend.key, undefined);
     } else {
-      if (friend.attempting) this.#sessions.close(now, friend.key);
-      friend.attempting = false;
       this.#tryConnect(now, friend);
     }
   }
@@ -558,5 +558,7 @@ function deadline(friend: Friend): Mono {
   if (friend.connectedAt !== undefined)
     return Math.min(friend.aliveAt, friend.deadAt, friend.checkAt, friend.relays.wakeAt);
   if (!friend.dhtKey) return Number.POSITIVE_INFINITY;
-  return Math.min(friend.dhtKeyAt + DHT_KEY_TIMEOUT, friend.retryAt ?? Number.POSITIVE_INFINITY);
+  // Not while an attempt runs: a connection would go without the key, and so without the relays.
+  const forgotten = friend.attempting ? Number.POSITIVE_INFINITY : friend.dhtKeyAt + DHT_KEY_TIMEOUT;
+  return Math.min(forgotten, friend.retryAt ?? Number.POSITIVE_INFINITY);
 }

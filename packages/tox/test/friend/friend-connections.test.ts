@@ -185,8 +185,10 @@ test('attempts are repeated while the DHT key is younger than 122 s, then everyt
   rig.take();
   rig.lose();
   rig.advance(10_000);
-  assert.deepEqual(rig.take(), [`connect dht1 ${HOME}`, 'stopSearch dht1', 'onionKey ']);
+  assert.deepEqual(rig.take(), [`connect dht1 ${HOME}`]);
   rig.lose();
+  rig.advance(1_000);
+  assert.deepEqual(rig.take(), ['stopSearch dht1', 'onionKey ']);
   assert.equal(rig.connections.nextWake(), undefined, 'nothing left to do');
   rig.connections.onFound(rig.now, rig.dhtKey, HOME);
   assert.deepEqual(rig.take(), []);
@@ -206,10 +208,25 @@ test('a friend lost for long is called where he was last met when he may be back
   assert.deepEqual(rig.take(), ['onionKey dht1', 'search dht1', `connect dht1 ${HOME}`]);
   rig.connections.recall(rig.now);
   assert.deepEqual(rig.take(), [], 'he is being called');
-  rig.advance(10_000);
-  assert.deepEqual(rig.take(), ['stopSearch dht1', 'onionKey ']);
+  rig.advance(8_000);
   rig.lose();
+  rig.advance(1_000);
+  assert.deepEqual(rig.take(), ['stopSearch dht1', 'onionKey ']);
   assert.equal(rig.connections.nextWake(), undefined, 'nothing left to do');
+});
+
+test('a DHT key that grows old while an attempt runs is kept until the attempt ends, and for its connection', () => {
+  const rig = new Rig();
+  rig.connect();
+  rig.lose();
+  rig.advance(200_000);
+  rig.connections.recall(rig.now);
+  rig.advance(9_000);
+  rig.take();
+  rig.sessionEndpoint = HOME;
+  rig.connections.onEstablished(rig.now, rig.friend);
+  rig.advance(20_000);
+  assert.ok(!rig.take().includes('stopSearch dht1'));
 });
 
 test('hearing the same DHT key again renews it and changes nothing else', () => {
