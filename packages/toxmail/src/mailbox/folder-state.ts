@@ -169,6 +169,7 @@ export class FolderState {
 
   /** The folder is no more. */
   async end(): Promise<void> {
+    if (this.#gone) return;
     this.#gone = true;
     this.#tell({ kind: 'gone' });
     await this.unload();
@@ -206,8 +207,13 @@ export class FolderState {
 
   /** Compares all names with what we know. In a turn. */
   async look(): Promise<void> {
-    const { table } = this;
+    this.#mustLook = true; // until it is done: whoever syncs behind a look that failed looks, too
+    await this.#look();
     this.#mustLook = false;
+  }
+
+  async #look(): Promise<void> {
+    const { table } = this;
     this.#timesExplained = false;
     await this.keywords.refresh();
     this.#stamp = await this.#times();
