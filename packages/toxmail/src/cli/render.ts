@@ -64,7 +64,9 @@ const RENDERERS: Readonly<Record<string, (result: never) => string[]>> = {
   'request accept': (row: Row) => [`${row.name} is a contact now. Write to ${row.name}@tox`],
   'request reject': () => ['The request is forgotten.'],
   'queue list': renderQueue,
-  'queue retry': (row: Row) => [`Trying ${row.to} again.`],
+  'queue retry': (row: Row) => [
+    row.state === 'waiting' ? `The mail to ${row.to} still waits: ${reason(row)}` : `Trying ${row.to} again.`,
+  ],
   'queue cancel': (row: Row) => [`The mail to ${row.to} is given up.`],
   'mail-settings': renderSettings,
   'tls ca': (row: Row) => [

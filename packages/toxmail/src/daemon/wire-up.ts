@@ -114,6 +114,7 @@ export async function startDaemon({ folder, config, tox, scheduler, log, whileSt
             relayPorts: relayOf === name ? (config.tcpRelayPorts ?? []) : [],
           });
           if (peer) return peer;
+          if (config.udpPort !== undefined) log.warn('daemon.port-taken', { name: 'udp', port: udpPort });
         }
         throw new UserError('No UDP port is free for Tox. Choose another one with --udp-port, or 0 for any.');
       });

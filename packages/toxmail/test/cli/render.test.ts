@@ -49,6 +49,14 @@ test('columns stand under each other, whatever the script of the names', () => {
   assert.deepEqual(new Set(columns).size, 1, lines.join('\n'));
 });
 
+test('who asks for another try is told if there is nobody to try it with', () => {
+  assert.equal(render('queue retry', mail('sending', 'bob@tox')), 'Trying bob@tox again.\n');
+  assert.equal(
+    render('queue retry', mail('waiting', 'bob@tox')),
+    'The mail to bob@tox still waits: 4.4.1 The recipient is offline\n',
+  );
+});
+
 test('an address that is a key does not push the reason off the screen', () => {
   const text = render('queue list', [mail('waiting', `${'a'.repeat(76)}@tox`)]);
   assert.match(text, / a{27}…a{4}@tox +waiting/);
