@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { setImmediate as immediate } from 'node:timers/promises';
 import { errorCode, type OpenFile } from '../base/files.ts';
 import { Slices } from '../base/slices.ts';
 import { type FolderState, uniqueOf } from './folder-state.ts';
@@ -24,8 +23,9 @@ export class FolderReader {
 
   async *records(uids: Iterable<number>, want: Wanted): AsyncGenerator<readonly MessageRecord[]> {
     const all = uids instanceof Uint32Array ? uids : Uint32Array.from(uids);
+    const slices = new Slices(1);
     for (let at = 0; at < all.length; ) {
-      if (at > 0) await immediate();
+      if (slices.over) await slices.pause();
       const { records, reached } = await this.#some(all.subarray(at, at + BATCH), want);
       at += reached;
       if (want.headerFields) yield* this.#withFields(records, want.headerFields);

@@ -7,6 +7,7 @@ import { FolderSync, writeDurably } from '../../src/base/durable.ts';
 import { bytesContent, fileContent, readHead, realFiles } from '../../src/base/files.ts';
 import { createLogger } from '../../src/base/log.ts';
 import { generatePassword, hashPassword, verifyPassword } from '../../src/base/password.ts';
+import { Slices } from '../../src/base/slices.ts';
 import { FailingFiles } from '../../src/testing/failing-files.ts';
 import { VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
 
@@ -108,4 +109,28 @@ test('virtual time fires timers in order and skips the cancelled', async () => {
   cancel();
   await time.advance(20);
   assert.deepEqual(fired, [12, 20]);
+});
+
+test('of long works that pause, one goes on in each turn of the event loop, the longest waiting first', async () => {
+  let turn = 0;
+  const count = (): void => {
+    turn++;
+    counting = setImmediate(count);
+  };
+  let counting = setImmediate(count);
+  const resumed: { readonly work: number; readonly turn: number }[] = [];
+  const work = async (n: number): Promise<void> => {
+    const slices = new Slices(1);
+    for (let i = 0; i < 3; i++) {
+      await slices.pause();
+      resumed.push({ work: n, turn });
+    }
+  };
+  await Promise.all([1, 2, 3, 4].map(work));
+  clearImmediate(counting);
+  assert.equal(new Set(resumed.map((each) => each.turn)).size, 12, 'each in a turn of its own');
+  assert.deepEqual(
+    resumed.map((each) => each.work),
+    [1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4],
+  );
 });

@@ -108,7 +108,9 @@ export class MailboxView {
     this.#reportedModSeq = this.folder.highestModSeq;
     const { folder } = this;
     if (changed !== 'all') return [...changed].sort((a, b) => a - b);
-    return [...folder.uids].filter((_, index) => folder.modSeqAt(index) > since);
+    const uids: number[] = [];
+    for (const [index, uid] of folder.uids.entries()) if (folder.modSeqAt(index) > since) uids.push(uid);
+    return uids;
   }
 
   /** The client knows this mail's flags: it was told, or it made them. */

@@ -1,4 +1,5 @@
 import { errorField } from '../../base/log.ts';
+import { Slices } from '../../base/slices.ts';
 import { flagsAt, flagsLine, permanentFlagsLine } from '../response/flags.ts';
 import { formatSet } from '../syntax/sequence-set.ts';
 import type { Context } from './context.ts';
@@ -11,6 +12,9 @@ import type { Context } from './context.ts';
 export async function writeUpdates(context: Context, mayExpunge: boolean, asked: boolean): Promise<void> {
   const { view, out } = context;
   if (!view?.stale || view.gone) return;
+  const slices = new Slices(1);
+  if (slices.over) await slices.pause(); // a change is told to all sessions at the same moment
+  if (view !== context.view || view.gone) return;
   const moved = view.moveOn(mayExpunge);
   if (moved && moved.gone.length > 0) await writeGone(context, moved.gone, moved.before);
   if (moved && moved.added > 0) {
@@ -19,6 +23,7 @@ export async function writeUpdates(context: Context, mayExpunge: boolean, asked:
   }
   writeKeywords(context);
   for (const uid of view.takeChanged()) {
+    if (slices.over) await slices.pause();
     const number = view.numberOf(uid);
     if (number === 0) continue;
     writeFlags(context, number, uid);
@@ -62,7 +67,9 @@ async function writeGone(context: Context, positions: readonly number[], uids: U
     context.out.line(`* VANISHED ${formatSet(positions.map((position) => uids[position]!))}`);
     return;
   }
+  const slices = new Slices();
   for (const [told, position] of positions.entries()) {
+    if (slices.over) await slices.pause();
     context.out.text(`* ${position + 1 - told} EXPUNGE\r\n`);
     await context.flushIfFull();
   }
