@@ -14,7 +14,8 @@ import { hostPart, INFO_SEPARATOR, parseName, uniqueName } from './name.ts';
 const TMP_AGE_MS = 36 * 3_600_000;
 /** Wire sizes of mails that other programs delivered, found by reading them once. The oldest goes. */
 const KNOWN_SIZES_MAX = 100_000;
-const READ_CHUNK = 64 * 1024;
+/** Read on the spot: a large folder of another program's mails has many that are small. */
+const READ_CHUNK = 32 * 1024;
 
 export interface MaildirMessage {
   /** Identifies the mail as long as it exists, whatever its flags. */

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { OpenFile } from '../base/files.ts';
+import { Slices } from '../base/slices.ts';
 import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
 
 /**
@@ -24,7 +25,9 @@ export class Maildrop {
   static async open(maildir: Maildir): Promise<Maildrop> {
     const mails: MaildirMessage[] = [];
     const sizes: number[] = [];
+    const slices = new Slices(1);
     for (const mail of await maildir.list()) {
+      if (mail.wireSize === undefined && slices.over) await slices.pause();
       const size = mail.wireSize ?? (await maildir.wireSizeOf(mail));
       if (size === undefined) continue; // another program has just removed it
       mails.push(mail);
