@@ -112,6 +112,27 @@ for (const [death, options] of [
   });
 }
 
+test('a thread that does not come to an end with a mail is ended', async (t) => {
+  const fragile = new Fragile(t, { entry: DYING });
+  const box = await Box.make();
+  const folder = await inbox(await box.open({ indexThread: fragile.thread }));
+  await append(folder, mail('before'));
+  await search(folder, subject('before'));
+  await writeFile(join(box.maildir, 'new', '1700000000.endless'), mail('x'));
+  await folder.sync();
+  const found = search(folder, subject('before'));
+  for (const [death, wait] of [
+    [1, 100],
+    [2, 200],
+  ] as const) {
+    while (fragile.count('mailbox.index-thread-died') < death) await fragile.scheduler.advance(60_000);
+    await fragile.scheduler.advance(wait);
+  }
+  assert.equal((await found).length, 1);
+  assert.equal(fragile.count('does not end'), 2);
+  assert.equal(fragile.count('mailbox.unreadable'), 1);
+});
+
 test('a question fails when the thread dies again and again, and stopping waits for none', async (t) => {
   const fragile = new Fragile(t);
   const box = await Box.make();

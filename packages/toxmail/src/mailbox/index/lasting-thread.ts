@@ -12,6 +12,8 @@ const OLD_MB = 512;
 /** A thread that died is started again after this time, twice as long after each death, and at last after that one. */
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 60_000;
+/** Reading one mail takes no longer, be it as large as it may and the disk slow: at the second look the thread is ended. */
+const STUCK_MS = 60_000;
 /** One that lived so long was well. */
 const WELL_MS = 60_000;
 /** What a thread was at when it died is given to the next one once more, and then no more. */
@@ -56,6 +58,7 @@ export class LastingThread {
   #error: unknown;
   #deaths = 0;
   #restart: Cancel | undefined;
+  #look: Cancel | undefined;
   #closed = false;
   /** In the order given. */
   #waiting: Waiting[] = [];
@@ -96,6 +99,7 @@ export class LastingThread {
   async close(): Promise<void> {
     this.#closed = true;
     this.#restart?.();
+    this.#look?.();
     await this.#worker?.terminate();
   }
 
@@ -115,11 +119,23 @@ export class LastingThread {
       this.#error = error;
     });
     worker.on('exit', () => this.#died());
+    this.#watch(worker, undefined);
     return worker;
+  }
+
+  /** `seen`: the mail that it read at the last look. */
+  #watch(worker: Worker, seen: string | undefined): void {
+    this.#look = this.#scheduler.at(this.#scheduler.mono() + STUCK_MS, () => {
+      const { path } = this.#progress;
+      if (path === undefined || path !== seen) return this.#watch(worker, path);
+      this.#error = new Error('reading a mail does not end');
+      void worker.terminate();
+    });
   }
 
   #died(): void {
     if (this.#closed) return;
+    this.#look?.();
     this.#takeDone();
     if (this.#scheduler.mono() >= this.#startedAt + WELL_MS) this.#deaths = 0;
     this.#blame();
