@@ -1,7 +1,7 @@
 import { OWN_FIELDS } from '../mime/parse-mail.ts';
 import { folded } from '../mime/search-text.ts';
 import type { SortKey } from '../types.ts';
-import type { IndexStore } from './index-store.ts';
+import { emailHashOf, type IndexStore } from './index-store.ts';
 import type { SearchText } from './queries.ts';
 
 /** Threes of a text that are looked up; the text itself decides afterwards. */
@@ -13,16 +13,9 @@ const CANDIDATES_MAX = 5_000;
 export function searchIndex(store: IndexStore, folder: number, key: SearchText): Uint32Array {
   switch (key.key) {
     case 'emailid':
-    case 'threadid': {
-      const column = key.key === 'emailid' ? 'email_id' : 'thread_id';
-      return uids(
-        store
-          .prepare(
-            `SELECT m.uid FROM contents c JOIN messages m ON m.content = c.id WHERE m.folder = ? AND c.${column} = ?`,
-          )
-          .all(folder, key.id),
-      );
-    }
+      return ofContents(store, folder, 'email_hash', emailHashOf(key.id.startsWith('M') ? key.id : ''));
+    case 'threadid':
+      return ofContents(store, folder, 'thread_id', key.id);
     case 'header':
       return searchHeader(store, folder, key.name.toLowerCase(), folded(key.text));
     case 'body':
@@ -39,6 +32,13 @@ export function searchIndex(store: IndexStore, folder: number, key: SearchText):
       );
     }
   }
+}
+
+function ofContents(store: IndexStore, folder: number, column: string, value: string | Buffer): Uint32Array {
+  const mails = store.prepare(
+    `SELECT m.uid FROM contents c JOIN messages m ON m.content = c.id WHERE m.folder = ? AND c.${column} = ?`,
+  );
+  return uids(mails.all(folder, value));
 }
 
 function searchHeader(store: IndexStore, folder: number, name: string, text: string): Uint32Array {

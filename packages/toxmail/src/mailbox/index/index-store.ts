@@ -178,14 +178,15 @@ export class IndexStore {
 
   /** Keeps a content; the key of the one that is there already if it is the same mail. */
   keep(content: ParsedContent): number {
-    const there = this.prepare('SELECT id FROM contents WHERE email_id = ?').get(content.emailId);
+    const emailHash = emailHashOf(content.emailId);
+    const there = this.prepare('SELECT id FROM contents WHERE email_hash = ?').get(emailHash);
     if (there) return Number(there.id);
     const { lastInsertRowid } = this.prepare(
-      `INSERT INTO contents (email_id, thread_id, sent_day, sent, subject, reply, sort_from, sort_to, sort_cc,
+      `INSERT INTO contents (email_hash, thread_id, sent_day, sent, subject, reply, sort_from, sort_to, sort_cc,
         display_from, display_to, message_id, refs, envelope, body, body_structure, preview, structure, kept)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ).run(
-      content.emailId,
+      emailHash,
       content.threadId,
       content.sent?.day ?? null,
       content.sent?.ms ?? null,
@@ -283,4 +284,9 @@ export class IndexStore {
     this.prepare('DELETE FROM expunged WHERE folder = ?').run(folder);
     this.prepare('DELETE FROM folders WHERE id = ?').run(folder);
   }
+}
+
+/** Of an EMAILID, as the index has it. */
+export function emailHashOf(emailId: string): Buffer {
+  return Buffer.from(emailId.slice(1), 'hex');
 }

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { FILE_MODE } from '../../base/files.ts';
 
 /** Another schema, other folding or other parsing: the index is made anew. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** Rows of the size of mails: larger pages than SQLite's own choice waste less. */
 const PAGE = 16_384;
@@ -47,7 +47,9 @@ const SCHEMA = `
   -- One row for all copies of a mail.
   CREATE TABLE contents (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    email_id TEXT NOT NULL UNIQUE,
+    -- The digits of EMAILID as bytes: in no order, so each commit writes most pages of their index anew, and it is short.
+    email_hash BLOB NOT NULL UNIQUE,
+    email_id TEXT NOT NULL GENERATED ALWAYS AS ('M' || lower(hex(email_hash))) VIRTUAL,
     thread_id TEXT NOT NULL,
     sent_day INTEGER,                 -- of the Date field as written, days since 1970
     sent INTEGER,                     -- the same moment, milliseconds since 1970
