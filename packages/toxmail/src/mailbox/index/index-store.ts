@@ -226,7 +226,11 @@ export class IndexStore {
 
   close(): void {
     this.#statements.clear();
-    this.sql.exec('PRAGMA optimize');
+    try {
+      this.sql.exec('PRAGMA optimize');
+    } catch {
+      // the disk is full, or the like: it is for speed only
+    }
     this.sql.close();
   }
 
