@@ -87,10 +87,14 @@ async function compare(servers: readonly [string, Server][]): Promise<void> {
         },
       ),
     );
+  const began = performance.now();
   await said('SELECT, never seen before', 'SELECT INBOX');
   await fetched('FETCH 1:* (UID FLAGS), first', 'FETCH 1:* (UID FLAGS)');
   await fetched('FETCH 1:* (ENVELOPE), first', 'FETCH 1:* (ENVELOPE)');
   await fetched('FETCH 1:* (BODYSTRUCTURE), first', 'FETCH 1:* (BODYSTRUCTURE)');
+  // "Again" is with what each server keeps: ours reads mails into its index in the background, and searches wait for it.
+  for (const client of clients.values()) await client.say('SEARCH SUBJECT "nobody wrote of this"');
+  console.log(`| the index is made, since the first SELECT | | ${seconds((performance.now() - began) / 1e3)} |`);
   for (const client of clients.values()) await client.say('UNSELECT');
   await said('SELECT', 'SELECT INBOX');
   await fetched('FETCH 1:* (UID FLAGS)', 'FETCH 1:* (UID FLAGS)');
