@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import type { MailFolder } from '../../src/mailbox/folder.ts';
 import type { MailIndex } from '../../src/mailbox/index/mail-index.ts';
@@ -67,5 +68,19 @@ test('a mail that another program renamed before the index read it is found unde
   const [name] = await box.names();
   await files.rename(`${maildir.path}/${name}`, `${maildir.path}/${name}S`);
   assert.match((await record(folder, uid, { envelope: true }))!.envelope!, /"renamed"/);
+  await box.stop();
+});
+
+test('a pipe under the name of a mail holds nobody up', { skip: process.platform === 'win32' }, async () => {
+  const box = await Box.make();
+  await append(await inbox(await box.open({ files: unsynced })), mail('before'));
+  execFileSync('mkfifo', [`${box.maildir}/cur/1.pipe:2,`]);
+  const folder = await inbox(await box.restart({ files: unsynced }));
+  const uid = await append(folder, mail('behind'));
+  const subjects = [];
+  for await (const records of folder.records(folder.uids, { envelope: true }))
+    for (const { envelope } of records) subjects.push(/"(\w+)"/.exec(envelope!)?.[1]);
+  assert.deepEqual(subjects, ['before', undefined, 'behind']);
+  assert.deepEqual(await search(folder, { key: 'header', name: 'subject', text: 'behind' }), [uid]);
   await box.stop();
 });
