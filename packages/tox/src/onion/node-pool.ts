@@ -1,7 +1,7 @@
 import { BoundedMap } from '../core/bounded-map.ts';
 import { type Env, type Mono, randomInt } from '../core/env.ts';
 import { type KeyId, keyId, type PublicKey } from '../crypto/keys.ts';
-import { type Endpoint, endpointIp, isLan } from '../wire/endpoint.ts';
+import { endpointIp, isLan } from '../wire/endpoint.ts';
 import type { NodeInfo } from '../wire/packed-node.ts';
 import type { Hops } from './path.ts';
 
@@ -20,7 +20,6 @@ interface Candidate {
   readonly id: KeyId;
   readonly node: NodeInfo;
   readonly lan: boolean;
-  readonly network: string;
   heardAt: Mono;
   /** It stood in a path that failed, and was not heard of since. */
   doubted: boolean;
@@ -123,7 +122,7 @@ export class NodePool {
     if (!head || others.length === 0) return undefined;
     const path = [head];
     const distinct = (c: Candidate) => path.every((hop) => hop.id !== c.id);
-    const far = (c: Candidate) => path.every((hop) => hop.network !== c.network);
+    const far = (c: Candidate) => path.every((hop) => network(hop) !== network(c));
     while (path.length < PATH_LENGTH) {
       path.push(
         others.find((c) => distinct(c) && far(c)) ??
@@ -169,13 +168,13 @@ function hear(nodes: BoundedMap<KeyId, Candidate>, now: Mono, id: KeyId, node: N
 }
 
 function candidate(now: Mono, id: KeyId, node: NodeInfo): Candidate {
-  return { id, node, lan: isLan(node.endpoint), network: network(node.endpoint), heardAt: now, doubted: false };
+  return { id, node, lan: isLan(node.endpoint), heardAt: now, doubted: false };
 }
 
 const NO_RELAYS: FirstHopRelays = { onionRelay: () => undefined, isOnline: () => false };
 
 /** The /16 of an IPv4 address, the /32 of an IPv6 one: about one operator. */
-function network(e: Endpoint): string {
-  const ip = endpointIp(e);
+function network({ node }: Candidate): string {
+  const ip = endpointIp(node.endpoint);
   return ip.subarray(0, ip.length === 4 ? 2 : 4).join('.');
 }

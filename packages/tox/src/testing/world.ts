@@ -41,7 +41,6 @@ const FURTHER_PORTS = 50_000;
 
 interface Arrival {
   readonly at: Mono;
-  readonly seq: number;
   /** A datagram, something that happens to a stream, or undefined: a deadline of the machine at `to`. */
   readonly what: Uint8Array | (() => void) | undefined;
   readonly from: Endpoint;
@@ -77,7 +76,6 @@ export class World<E> {
   readonly #streams: StreamNet;
   readonly #random: () => number;
   readonly #seed: number;
-  #seq = 0;
   #events = 0;
   #spins = 0;
 
@@ -88,7 +86,7 @@ export class World<E> {
       now: () => this.now,
       pipe: (from, to) => this.pipe(from, to),
       machine: (at) => this.#machines.get(at)?.streams,
-      schedule: (at, to, what) => this.#agenda.push({ at, seq: this.#seq++, what, from: to, to }),
+      schedule: (at, to, what) => this.#agenda.push({ at, what, from: to, to }),
     });
   }
 
@@ -209,7 +207,7 @@ export class World<E> {
       this.#wakes.delete(at);
     } else if (this.#wakes.get(at) !== wake) {
       this.#wakes.set(at, wake);
-      this.#agenda.push({ at: wake, seq: this.#seq++, what: undefined, from: at, to: at });
+      this.#agenda.push({ at: wake, what: undefined, from: at, to: at });
     }
   }
 
@@ -219,7 +217,8 @@ export class World<E> {
       this.#further.set(further, from);
       this.#send(further, to, data);
     }
-    this.#send(this.#ways.get(`${from} ${to}`) ?? from, to, data);
+    const way = this.#ways.size > 0 ? this.#ways.get(`${from} ${to}`) : undefined;
+    this.#send(way ?? from, to, data);
   }
 
   #send(from: Endpoint, to: Endpoint, data: Uint8Array): void {
@@ -246,7 +245,7 @@ export class World<E> {
     for (let i = 0; i < copies; i++) {
       if (this.#random() < (link.loss ?? 0)) continue;
       const at = this.now + link.latencyMs + this.#random() * (link.jitterMs ?? 0);
-      this.#agenda.push({ at, seq: this.#seq++, what: i === 0 ? data : data.slice(), from: seen, to });
+      this.#agenda.push({ at, what: i === 0 ? data : data.slice(), from: seen, to });
     }
   }
 }

@@ -99,10 +99,9 @@ export class Pair {
   readonly a: Side;
   readonly b: Side;
   readonly sides: Side[] = [];
-  readonly #air = new Heap<{ at: number; seq: number; from: Endpoint; to: Endpoint; data: Uint8Array }>();
+  readonly #air = new Heap<{ at: number; from: Endpoint; to: Endpoint; data: Uint8Array }>();
   readonly #busyUntil = new Map<Endpoint, number>();
   readonly #random: () => number;
-  #seq = 0;
 
   constructor(seed: number, path: Path, options: { firstNumber?: number } = {}) {
     this.path = path;
@@ -168,7 +167,7 @@ export class Pair {
     const copies = this.#random() < duplicate ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       const at = this.now + wait + latencyMs + this.#random() * jitterMs;
-      this.#air.push({ at, seq: this.#seq++, from, to, data });
+      this.#air.push({ at, from, to, data });
     }
   }
 
