@@ -218,7 +218,7 @@ export function writeAnnounceResponse(kind: number, response: AnnounceResponse):
 export function readAnnounceResponsePlain(plain: Uint8Array, counted: boolean): AnnounceResponsePlain | undefined {
   const r = new Reader(plain);
   const status = r.u8();
-  const value = r.take(32).slice();
+  const value = r.copy(32);
   const count = counted ? r.u8() : undefined;
   if (count !== undefined && count > MAX_SENT_NODES) r.fail('bad-value');
   const nodes = readPackedNodes(r, count ?? MAX_SENT_NODES, false);
@@ -336,7 +336,7 @@ export function readDhtKeyBody(plain: Uint8Array): DhtKeyBody | undefined {
   const r = new Reader(plain);
   r.kind(ONION_DATA_DHT_KEY);
   const noReplay = r.u64();
-  const dhtKey = r.take<PublicKey>(KEY_SIZE).slice() as PublicKey;
+  const dhtKey = r.copy<PublicKey>(KEY_SIZE);
   const nodes = readPackedNodes(r, MAX_SENT_NODES, true);
   return r.done() ? { noReplay, dhtKey, nodes } : undefined;
 }

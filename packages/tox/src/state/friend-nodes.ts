@@ -22,7 +22,7 @@ export function readFriendNodes(data: Uint8Array): FriendNode[] {
   const r = new Reader(data);
   const found: FriendNode[] = [];
   while (r.left > 0 && found.length < MAX_FRIEND_NODES) {
-    const friend = r.take<PublicKey>(KEY_SIZE).slice() as PublicKey;
+    const friend = r.copy<PublicKey>(KEY_SIZE);
     const node = readPackedNode(r, true);
     if (r.failure) break;
     if (node) found.push({ friend, node });

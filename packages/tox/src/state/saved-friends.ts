@@ -23,7 +23,7 @@ export function readFriends(data: Uint8Array): FriendRecord[] {
   const r = new Reader(data);
   while (r.left > 0) {
     const state = r.u8();
-    const publicKey = r.take(32).slice() as PublicKey;
+    const publicKey = r.copy<PublicKey>(32);
     const request = r.take(REQUEST_SIZE);
     r.take(1);
     const message = request.slice(0, r.u16());
@@ -34,7 +34,7 @@ export function readFriends(data: Uint8Array): FriendRecord[] {
     const statusMessage = statusField.slice(0, r.u16());
     const status = USER_STATUSES[r.u8()] ?? 'none';
     r.take(3);
-    const nospam = r.take(4).slice() as Nospam;
+    const nospam = r.copy<Nospam>(4);
     const lastSeen = r.u64();
     if (state === 0) continue;
     friends.push({

@@ -136,9 +136,9 @@ function writeSection(w: Writer, cookie: number, type: number, data: Uint8Array)
 /** nospam(4) public key(32) secret key(32). */
 function readKeys(data: Uint8Array | undefined): { keys: KeyPair; nospam: Nospam } {
   const r = new Reader(data ?? new Uint8Array(0));
-  const nospam = r.take<Nospam>(4).slice() as Nospam;
+  const nospam = r.copy<Nospam>(4);
   const publicKey = r.take(KEY_SIZE);
-  const secretKey = r.take(KEY_SIZE).slice() as SecretKey;
+  const secretKey = r.copy<SecretKey>(KEY_SIZE);
   if (r.failure) throw bad('the profile has no keys');
   const keys = keyPairFromSecret(secretKey);
   if (!equalConstantTime(keys.publicKey, publicKey)) throw bad('the keys of the profile do not match');

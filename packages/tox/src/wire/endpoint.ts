@@ -35,10 +35,16 @@ export function parseEndpoint(text: string): Endpoint | undefined {
 /** 4 or 16 address bytes. Undefined for another length or port 0. */
 export function endpointFromBytes(ip: Uint8Array, port: number): Endpoint | undefined {
   if (port < 1 || port > 65535) return undefined;
-  if (ip.length === 4) return `${ip[0]}.${ip[1]}.${ip[2]}.${ip[3]}:${port}` as Endpoint;
+  if (ip.length === 4) return ip4Endpoint(((ip[0]! << 24) | (ip[1]! << 16) | (ip[2]! << 8) | ip[3]!) >>> 0, port);
   if (ip.length !== 16) return undefined;
   if (isMapped(ip)) return endpointFromBytes(ip.subarray(12), port);
   return `[${formatIp6(ip)}]:${port}` as Endpoint;
+}
+
+/** `ip`: the address as one number, as `endpointIp4` gives it. Undefined for port 0. */
+export function ip4Endpoint(ip: number, port: number): Endpoint | undefined {
+  if (port < 1 || port > 65535) return undefined;
+  return `${ip >>> 24}.${(ip >>> 16) & 0xff}.${(ip >>> 8) & 0xff}.${ip & 0xff}:${port}` as Endpoint;
 }
 
 export function endpointAddress(e: Endpoint): string {
@@ -55,16 +61,30 @@ export function isIp6(e: Endpoint): boolean {
 
 /** The 4 or 16 bytes of the address. */
 export function endpointIp(e: Endpoint): Uint8Array {
-  if (isIp6(e)) return parseIp6(endpointAddress(e)) ?? new Uint8Array(16);
-  // An endpoint is canonical, so a hot path need not check it again.
-  const ip = new Uint8Array(4);
-  for (let i = 0, at = 0; at < 4; i++) {
-    const digit = e.charCodeAt(i) - 48;
-    if (digit >= 0 && digit <= 9) ip[at] = ip[at]! * 10 + digit;
-    else at++;
+  const ip = endpointIp4(e);
+  if (ip === undefined) return parseIp6(endpointAddress(e)) ?? new Uint8Array(16);
+  return Uint8Array.of(ip >>> 24, ip >>> 16, ip >>> 8, ip);
+}
+
+/** The address as one number; undefined if it is IPv6. Allocates nothing, as each packet asks. */
+export function endpointIp4(e: Endpoint): number | undefined {
+  if (isIp6(e)) return undefined;
+  let ip = 0;
+  let part = 0;
+  for (let i = 0; i < e.length; i++) {
+    const digit = e.charCodeAt(i) - 48; // an endpoint is canonical: all else is '.' or ':'
+    if (digit >= 0 && digit <= 9) {
+      part = part * 10 + digit;
+      continue;
+    }
+    ip = ((ip << 8) | part) >>> 0;
+    part = 0;
+    if (digit === COLON) break;
   }
   return ip;
 }
+
+const COLON = 58 - 48;
 
 /**
  * Whom to charge for what arrives from `e`: an IPv4 address, or the /64 of an IPv6 one, which is
@@ -81,9 +101,9 @@ export function sourceOf(e: Endpoint): string {
  * (`ip_is_lan`): such addresses are told only to askers that are on the LAN themselves.
  */
 export function isLan(e: Endpoint): boolean {
-  const ip = endpointIp(e);
-  if (ip.length === 4) {
-    const [a, b, c] = ip as Uint8Array & [number, number, number];
+  const ip4 = endpointIp4(e);
+  if (ip4 !== undefined) {
+    const [a, b, c] = [ip4 >>> 24, (ip4 >>> 16) & 0xff, (ip4 >>> 8) & 0xff];
     return (
       a === 127 ||
       a === 10 ||
@@ -93,6 +113,7 @@ export function isLan(e: Endpoint): boolean {
       (a === 100 && b >= 64 && b <= 127)
     );
   }
+  const ip = endpointIp(e);
   const first = ip[0]!;
   const second = ip[1]!;
   if (first === 0xff && second < 3 && ip[15] === 1 && ip.subarray(2, 15).every((x) => x === 0)) return true;
@@ -116,8 +137,9 @@ export function isInternal(e: Endpoint): boolean {
 
 /** False for addresses that no peer can have: unspecified, multicast, IPv4 broadcast and 0/8. */
 export function isUnicast(e: Endpoint): boolean {
+  const ip4 = endpointIp4(e);
+  if (ip4 !== undefined) return ip4 >>> 24 !== 0 && ip4 >>> 24 < 224;
   const ip = endpointIp(e);
-  if (ip.length === 4) return ip[0] !== 0 && ip[0]! < 224;
   return ip[0] !== 0xff && ip.some((x) => x !== 0);
 }
 

@@ -1,5 +1,5 @@
 import type { PublicKey } from '../crypto/keys.ts';
-import { type Endpoint, endpointFromBytes, endpointIp, endpointPort, isIp6 } from './endpoint.ts';
+import { type Endpoint, endpointFromBytes, endpointIp, endpointIp4, endpointPort, ip4Endpoint } from './endpoint.ts';
 import type { Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
 
@@ -29,9 +29,11 @@ export const ONION_IP_PORT_SIZE = 19;
 
 /** family(1) ip(4|16) port(2) public key(32): 39 or 51 bytes. UDP unless the node says otherwise. */
 export function writePackedNode(w: Writer, node: NodeInfo & Partial<PackedNode>): void {
-  const ip6 = isIp6(node.endpoint);
-  w.u8(node.transport === 'tcp' ? (ip6 ? TCP6 : TCP4) : ip6 ? UDP6 : UDP4);
-  w.bytes(endpointIp(node.endpoint)).u16(endpointPort(node.endpoint)).bytes(node.publicKey);
+  const ip4 = endpointIp4(node.endpoint);
+  const tcp = node.transport === 'tcp';
+  if (ip4 !== undefined) w.u8(tcp ? TCP4 : UDP4).u32(ip4);
+  else w.u8(tcp ? TCP6 : UDP6).bytes(endpointIp(node.endpoint));
+  w.u16(endpointPort(node.endpoint)).bytes(node.publicKey);
 }
 
 /**
@@ -42,12 +44,12 @@ export function readPackedNode(r: Reader, tcpAllowed: boolean): PackedNode | und
   const family = r.u8();
   const tcp = family === TCP4 || family === TCP6;
   if (tcp ? !tcpAllowed : family !== UDP4 && family !== UDP6) r.fail('bad-value');
-  const ip = r.take(family === UDP4 || family === TCP4 ? 4 : 16);
+  const ip = family === UDP4 || family === TCP4 ? r.u32() : r.take(16);
   const port = r.u16();
-  const publicKey = r.take<PublicKey>(32);
+  const publicKey = r.copy<PublicKey>(32);
   if (r.failure) return undefined;
-  const at = endpointFromBytes(ip, port);
-  return at && { publicKey: publicKey.slice() as PublicKey, endpoint: at, transport: tcp ? 'tcp' : 'udp' };
+  const at = typeof ip === 'number' ? ip4Endpoint(ip, port) : endpointFromBytes(ip, port);
+  return at && { publicKey, endpoint: at, transport: tcp ? 'tcp' : 'udp' };
 }
 
 /** All that is left: up to `max` nodes; more fails. Nodes that name nobody are left out. */
@@ -62,9 +64,9 @@ export function readPackedNodes(r: Reader, max: number, tcpAllowed: boolean): Pa
 }
 
 export function writeOnionIpPort(w: Writer, e: Endpoint): void {
-  const ip = endpointIp(e);
-  w.u8(ip.length === 4 ? UDP4 : UDP6).bytes(ip);
-  if (ip.length === 4) w.zeros(12);
+  const ip4 = endpointIp4(e);
+  if (ip4 !== undefined) w.u8(UDP4).u32(ip4).zeros(12);
+  else w.u8(UDP6).bytes(endpointIp(e));
   w.u16(endpointPort(e));
 }
 

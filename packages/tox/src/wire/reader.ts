@@ -37,6 +37,14 @@ export class Reader {
     return part as Uint8Array as T;
   }
 
+  /** A copy of the next `n` bytes. */
+  copy<T extends Uint8Array = Uint8Array>(n: number): T {
+    if (this.left < n) this.fail('truncated');
+    if (this.failure) return NONE as Uint8Array as T;
+    this.#at += n;
+    return this.#src.slice(this.#at - n, this.#at) as Uint8Array as T;
+  }
+
   /** All that is left: between `min` and `max` bytes. */
   rest(min = 0, max = Number.POSITIVE_INFINITY): Uint8Array {
     if (this.left < min) this.fail('truncated');
