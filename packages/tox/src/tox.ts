@@ -389,7 +389,7 @@ export function newProfile(env: Env): Uint8Array {
 function newSave(env: Env): ToxSave {
   const none = new Uint8Array(0);
   const profile: Profile = {
-    nospam: env.random(4) as Nospam,
+    nospam: env.random(4).slice() as Nospam,
     name: none,
     statusMessage: none,
     status: 'none',

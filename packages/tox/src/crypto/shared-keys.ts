@@ -1,5 +1,8 @@
-import { type KeyId, keyId, type PublicKey, type SecretKey, type SharedKey } from './keys.ts';
-import { sharedKey } from './sodium.ts';
+import { KEY_SIZE, type KeyId, keyId, type PublicKey, type SecretKey, type SharedKey } from './keys.ts';
+import { sharedKeyInto } from './sodium.ts';
+
+/** Keys are cut from blocks of so many: an ArrayBuffer for each would take more memory than all the rest. */
+const BLOCK = 32;
 
 /**
  * Shared keys of one secret key with many public ones. A derivation costs about 50 µs, which is
@@ -11,6 +14,7 @@ export class SharedKeys {
   readonly #cache = new Map<KeyId, { readonly key: SharedKey; used: boolean }>();
   readonly #secretKey: SecretKey;
   readonly #capacity: number;
+  #block = new Uint8Array(0);
 
   constructor(secretKey: SecretKey, capacity: number) {
     this.#secretKey = secretKey;
@@ -26,10 +30,18 @@ export class SharedKeys {
       return known.key;
     }
     if (mayDerive && !mayDerive()) return undefined;
-    const key = sharedKey(publicKey, this.#secretKey);
+    const key = this.#derive(publicKey);
     if (!key) return undefined;
     if (this.#cache.size >= this.#capacity) this.#makeRoom();
     this.#cache.set(id, { key, used: false });
+    return key;
+  }
+
+  #derive(publicKey: PublicKey): SharedKey | undefined {
+    if (this.#block.length === 0) this.#block = new Uint8Array(BLOCK * KEY_SIZE);
+    const key = this.#block.subarray(0, KEY_SIZE) as Uint8Array as SharedKey;
+    if (!sharedKeyInto(key, publicKey, this.#secretKey)) return undefined;
+    this.#block = this.#block.subarray(KEY_SIZE);
     return key;
   }
 

@@ -8,6 +8,7 @@ import type { Nonce, PublicKey, SecretKey, SharedKey } from './keys.ts';
 
 const SIGMA = Uint32Array.from([0x61707865, 0x3320646e, 0x79622d32, 0x6b206574]); // "expand 32-byte k"
 const ZERO16 = new Uint32Array(4);
+const PUBLIC_KEY = new Uint8Array(32);
 
 export function scalarMultBase(secretKey: SecretKey): PublicKey {
   const out = new Uint8Array(32);
@@ -20,15 +21,21 @@ export function scalarMultBase(secretKey: SecretKey): PublicKey {
  * which a hostile peer may send.
  */
 export function sharedKey(publicKey: PublicKey, secretKey: SecretKey): SharedKey | undefined {
+  const out = new Uint8Array(32) as SharedKey;
+  return sharedKeyInto(out, publicKey, secretKey) ? out : undefined;
+}
+
+/** As `sharedKey`, into `out`, which begins at a multiple of four in its buffer. False for a low-order key. */
+export function sharedKeyInto(out: SharedKey, publicKey: PublicKey, secretKey: SecretKey): boolean {
   const q = new Uint8Array(32);
+  PUBLIC_KEY.set(publicKey); // an array that the library has seen needs 250 bytes more for as long as it lives
   try {
-    sodium.crypto_scalarmult(q, secretKey, publicKey);
+    sodium.crypto_scalarmult(q, secretKey, PUBLIC_KEY);
   } catch {
-    return undefined;
+    return false;
   }
-  const out = new Uint8Array(32);
-  hsalsa(SIGMA, new Uint32Array(q.buffer), ZERO16, new Uint32Array(out.buffer));
-  return out as SharedKey;
+  hsalsa(SIGMA, new Uint32Array(q.buffer), ZERO16, new Uint32Array(out.buffer, out.byteOffset, 8));
+  return true;
 }
 
 /** MAC (16 bytes) then ciphertext: the libsodium "easy" order, as on the Tox wire. */

@@ -1,7 +1,7 @@
 import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
 import { SourceLimiter } from '../core/source-limiter.ts';
-import { NONCE_SIZE, type Nonce, type PublicKey, randomNonce, type SharedKey } from '../crypto/keys.ts';
+import { type PublicKey, randomNonce, type SharedKey } from '../crypto/keys.ts';
 import type { SharedKeys } from '../crypto/shared-keys.ts';
 import {
   encodeNodesRequest,
@@ -75,9 +75,8 @@ export class Exchange {
   ): void {
     const key = this.#sharedKeys.get(publicKey);
     if (!key) return;
-    const random = this.#env.random(NONCE_SIZE + REQUEST_ID_SIZE);
-    const nonce = random.subarray(0, NONCE_SIZE) as Nonce;
-    const id = random.subarray(NONCE_SIZE);
+    const nonce = randomNonce(this.#env);
+    const id = this.#env.random(REQUEST_ID_SIZE);
     pending.add(now, id, publicKey, endpoint, target);
     const kind = target ? NODES_REQUEST : PING_REQUEST;
     const plain = target ? encodeNodesRequest({ target, id }) : encodePing(PING_REQUEST, id);

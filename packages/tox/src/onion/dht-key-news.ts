@@ -30,8 +30,8 @@ export class DhtKeyNews {
     const clock = env.unixSeconds();
     this.#noReplay = clock > this.#noReplay ? clock : this.#noReplay + 1n;
     this.#plain = writeDhtKeyBody({ noReplay: this.#noReplay, dhtKey, nodes: told }).slice();
-    const nonce = randomNonce(env);
-    this.#sealed = { nonce, box: seal(key, nonce, this.#plain) };
+    const nonce = randomNonce(env).slice() as Nonce;
+    this.#sealed = { nonce, box: seal(key, nonce, this.#plain).slice() };
     this.#madeAt = now;
     return this.#sealed;
   }

@@ -138,9 +138,9 @@ export class Connection implements PacketSink {
     this.realKey = realKey.slice() as Uint8Array as PublicKey;
     this.dhtKey = dhtKey.slice() as Uint8Array as PublicKey;
     this.#sessionKeys = generateKeyPair(owner.env);
-    this.#baseNonce = randomNonce(owner.env);
+    this.#baseNonce = randomNonce(owner.env).slice() as Uint8Array as Nonce;
     this.#sentNonce = this.#baseNonce.slice() as Uint8Array as Nonce;
-    this.#echo = owner.env.random(ECHO_SIZE);
+    this.#echo = owner.env.random(ECHO_SIZE).slice();
     this.#firstNumber = firstNumber;
     this.#received = new ReceiveWindow(owner.budget, firstNumber);
     this.ways = new Ways({
