@@ -142,15 +142,15 @@ export class MailFolder implements Folder {
     return this.state.turn(async () => {
       const wished = await this.#bits(change.flags, change.mode !== 'remove');
       const modified: number[] = [];
-      const wanted = this.#indexes(uids).filter((i) => {
+      const mayChange = (i: number): boolean => {
         if (change.unchangedSince === undefined || this.modSeqAt(i) <= change.unchangedSince) return true;
         modified.push(this.uids[i]!);
         return false;
-      });
+      };
       const bitsAt = (i: number): FlagBits => newBits(this.flagsAt(i), change.mode, wished);
-      const plan = wanted.filter((i) => bitsAt(i) !== this.flagsAt(i));
-      const { uids: changed, modSeq } = await this.#rename(plan, bitsAt, change.by);
-      return { changed, modified: Uint32Array.from(modified), modSeq };
+      const plan = this.#indexes(uids).filter((i) => mayChange(i) && bitsAt(i) !== this.flagsAt(i));
+      const { uids: changed, modSeq } = await this.#rename(plan, bitsAt, mayChange, change.by);
+      return { changed, modified: Uint32Array.from(modified).sort(), modSeq };
     });
   }
 
@@ -266,16 +266,14 @@ export class MailFolder implements Folder {
   async expunge(uids?: Iterable<number>, by?: unknown): Promise<Uint32Array> {
     return this.state.turn(() => {
       const indexes = uids ? this.#indexes(uids) : Array.from(this.uids.keys());
-      return this.#unlink(
-        indexes.filter((i) => this.flagsAt(i) & FLAG.deleted),
-        by,
-      );
+      const deleted = (i: number): boolean => (this.flagsAt(i) & FLAG.deleted) !== 0;
+      return this.#unlink(indexes.filter(deleted), deleted, by);
     });
   }
 
   /** Removes mails whatever their flags are, as POP3 does. The UIDs removed. */
   async remove(uids: Iterable<number>, by?: unknown): Promise<Uint32Array> {
-    return this.state.turn(() => this.#unlink(this.#indexes(uids), by));
+    return this.state.turn(() => this.#unlink(this.#indexes(uids), () => true, by));
   }
 
   async expungedSince(modSeq: number): Promise<readonly UidRange[]> {
@@ -339,6 +337,7 @@ export class MailFolder implements Folder {
   async #rename(
     indexes: readonly number[],
     bitsAt: (i: number) => FlagBits,
+    mayChange: (i: number) => boolean = () => true,
     by?: unknown,
   ): Promise<{ uids: Uint32Array; modSeq: number }> {
     const { state } = this;
@@ -349,6 +348,7 @@ export class MailFolder implements Folder {
     let fromNew = false;
     try {
       gone = await this.#eachFile(indexes, async (i, path) => {
+        if (!mayChange(i)) return;
         const to = `cur/${uniqueOf(path)}${INFO_SEPARATOR}2,${lettersOf(bitsAt(i))}`;
         if (to !== path) {
           state.own(path);
@@ -374,7 +374,7 @@ export class MailFolder implements Folder {
     return { uids, modSeq };
   }
 
-  async #unlink(indexes: readonly number[], by: unknown): Promise<Uint32Array> {
+  async #unlink(indexes: readonly number[], mayGo: (i: number) => boolean, by: unknown): Promise<Uint32Array> {
     const { state } = this;
     const gone: number[] = [];
     let fromNew = false;
@@ -383,6 +383,7 @@ export class MailFolder implements Folder {
       const before = await this.#eachFile(
         indexes,
         async (i, path) => {
+          if (!mayGo(i)) return;
           state.own(path);
           await state.deps.files.unlink(this.#path(path));
           fromNew ||= path.startsWith('new/');
@@ -402,8 +403,8 @@ export class MailFolder implements Folder {
   }
 
   /**
-   * Does something with the mails' files. Another program may have renamed one meanwhile; positions of those that have
-   * gone are returned.
+   * Does something with the mails' files. Another program may have renamed one meanwhile, which has other flags then;
+   * positions of those that have gone are returned.
    */
   async #eachFile(
     indexes: readonly number[],
@@ -436,7 +437,7 @@ export class MailFolder implements Folder {
     const gone: number[] = [];
     for (const i of lost) {
       const path = now.get(uniqueOf(table.paths[i]!));
-      if (path !== undefined) table.paths[i] = path;
+      if (path !== undefined) this.state.moved(path);
       if (path === undefined || !(await attempt(i))) gone.push(i);
     }
     // What is there all the same lacks the folder that it was to go to, or another program has it in hand.

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { renameSync } from 'node:fs';
 import { copyFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -291,6 +292,35 @@ test('nobody hears that mails are gone before a power cut could not bring them b
   folder.changes(({ kind }) => kind === 'expunged' && heard.push(synced));
   assert.deepEqual([...(await folder.expunge())], [1]);
   assert.deepEqual(heard, [before + 1]);
+});
+
+test('what another program does to a mail just before us is not undone', async () => {
+  const box = await Box.make();
+  const files = new FailingFiles(unsynced);
+  const folder = await inbox(await box.open({ files }));
+  const uids = [];
+  for (const n of [1, 2]) uids.push(await append(folder, mail(String(n)), n === 1 ? [] : ['\\Deleted']));
+  const others = async (operation: string, from: string, to: string): Promise<void> => {
+    const name = (await box.names()).find((each) => each.endsWith(from))!;
+    let done = false;
+    files.fail = (each, path) => {
+      if (each === operation && path.endsWith(name) && !done) {
+        done = true;
+        renameSync(join(box.maildir, name), join(box.maildir, name.slice(0, -from.length) + to));
+      }
+      return undefined;
+    };
+  };
+  await others('rename', ':2,', ':2,F');
+  await folder.storeFlags([uids[0]!], { mode: 'add', flags: ['\\Seen'] });
+  assert.deepEqual(flags(folder, uids[0]!), ['\\Seen', '\\Flagged']);
+  await others('unlink', ':2,T', ':2,');
+  assert.deepEqual([...(await folder.expunge())], []);
+  assert.deepEqual([...folder.uids], uids, 'a mail that is no longer to be deleted stays');
+  assert.deepEqual(
+    (await box.names()).map((name) => name.replace(/.*:2,/, '')),
+    ['FS', ''],
+  );
 });
 
 test('several mails of one APPEND come all or none', async () => {
