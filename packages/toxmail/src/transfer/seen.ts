@@ -11,6 +11,8 @@ export interface SeenDatabase {
 
 type SqlValue = string | number;
 
+/** Of mails that are stored and whose rows could not be written. */
+const UNWRITTEN_MAX = 10_000;
 /** Old rows are removed after so many additions. */
 const PRUNE_EVERY = 1_000;
 /** Only the last rows can be missing; so far before the newest one names are read again, for clocks that jumped. */
@@ -27,6 +29,8 @@ export class SeenTransfers {
   readonly #db: SeenDatabase;
   readonly #account: string;
   readonly #clock: Clock;
+  /** BOUNDED: UNWRITTEN_MAX, the oldest goes: a start reads it from the mail's name. */
+  readonly #unwritten = new Set<string>();
   #added = 0;
 
   constructor(db: SeenDatabase, account: string, clock: Clock) {
@@ -37,17 +41,26 @@ export class SeenTransfers {
 
   has(token: string): boolean {
     return (
+      this.#unwritten.has(token) ||
       this.#db.prepare('SELECT 1 FROM seen_transfers WHERE account = ? AND token = ?').get(this.#account, token) !==
-      undefined
+        undefined
     );
   }
 
-  /** Resolves when it would survive a power cut. */
+  /** Resolves when it would survive a power cut. If it rejects, it is known as long as we run, and written with the next. */
   async add(token: string): Promise<void> {
-    await this.#db.soon(() => {
-      this.#insert(token, this.#clock.unixMs());
-      if (++this.#added % PRUNE_EVERY === 0) this.#prune();
-    });
+    const tokens = [token, ...this.#unwritten];
+    try {
+      await this.#db.soon(() => {
+        for (const each of tokens) this.#insert(each, this.#clock.unixMs());
+        if (++this.#added % PRUNE_EVERY === 0) this.#prune();
+      });
+    } catch (error) {
+      this.#unwritten.add(token);
+      for (const oldest of this.#unwritten) if (this.#unwritten.size > UNWRITTEN_MAX) this.#unwritten.delete(oldest);
+      throw error;
+    }
+    for (const each of tokens) this.#unwritten.delete(each);
   }
 
   /** To be called before the first offer is taken: adds what the Maildir has and the table lacks. */
@@ -56,7 +69,8 @@ export class SeenTransfers {
       .prepare('SELECT max(stored_at) AS at FROM seen_transfers WHERE account = ?')
       .get(this.#account);
     const lastRow = Number((last as { at?: unknown } | undefined)?.at ?? 0);
-    const oldest = Math.max(this.#clock.unixMs() - SEEN_AGE_MS, lastRow - RECOVER_BEFORE_MS);
+    const now = this.#clock.unixMs();
+    const oldest = Math.max(now - SEEN_AGE_MS, Math.min(lastRow, now) - RECOVER_BEFORE_MS);
     const mails = (await maildir.list()).filter((m) => m.token !== undefined && m.receivedMs >= oldest);
     await this.#db.soon(() => {
       for (const mail of mails) this.#insert(mail.token!, mail.receivedMs);

@@ -80,6 +80,7 @@ async function bench(t: TestContext) {
     };
   };
   return {
+    db,
     local,
     files,
     mail,
@@ -155,4 +156,20 @@ test('a full mailbox takes no mail from next door, and the sender hears why', as
   assert.equal(mails('tom').length, 0);
   refuse(undefined);
   assert.equal((await local.deliver(job)).kind, 'delivered');
+});
+
+test('a mail whose row cannot be written is stored once all the same, however often it comes', async (t) => {
+  const { db, local, mail, mails } = await bench(t);
+  db.exec("CREATE TEMP TRIGGER t BEFORE INSERT ON seen_transfers BEGIN SELECT RAISE(FAIL, 'disk'); END");
+  const job = mail(`From: ${MUM}\r\n\r\nx`, 'tom', MUM);
+  const notice = mail('From: Toxmail <mailer-daemon@tox>\r\n\r\nsorry\r\n', 'mum', '', 'cd'.repeat(16));
+  for (const each of [job, notice]) {
+    await local.deliver(each);
+    for (let i = 0; i < 2; i++) assert.deepEqual(await local.deliver(each), { kind: 'delivered' });
+  }
+  assert.deepEqual([mails('tom').length, mails('mum').length], [1, 1]);
+  db.exec('DROP TRIGGER t');
+  assert.equal(db.prepare('SELECT count(*) AS n FROM seen_transfers').get()?.n, 0);
+  await local.deliver(mail(`From: ${MUM}\r\n\r\nx`, 'tom', MUM, 'ef'.repeat(16)));
+  assert.equal(db.prepare("SELECT count(*) AS n FROM seen_transfers WHERE account = 'tom'").get()?.n, 2);
 });
