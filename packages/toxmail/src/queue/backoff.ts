@@ -3,7 +3,7 @@ import type { MailStatus } from '../smtp/mail-error.ts';
 /** Ours: the first wait after a temporary refusal; it doubles each time. */
 const FIRST_MS = 30_000;
 /** Ours: a full mailbox is asked again at least this often. */
-const LONGEST_MS = 3_600_000;
+export const LONGEST_MS = 3_600_000;
 /** Ours: the session broke in mid-transfer (4.4.2) and is there again; the transfer resumes where it stopped. */
 const BROKEN_MS = 2_000;
 /** Ours: a transfer that arrives damaged (4.7.7) this often is damaged here. */

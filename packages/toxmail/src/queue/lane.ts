@@ -1,5 +1,6 @@
 import type { Cancel } from '../base/clock.ts';
 import type { MailStatus } from '../smtp/mail-error.ts';
+import { LONGEST_MS } from './backoff.ts';
 import type { QueueRow, QueueStore } from './queue-store.ts';
 
 /** Ours: deliveries of one peer under way at once; many small mails fill the pipe, none waits for another's answer. */
@@ -30,6 +31,8 @@ export class Lane {
   generation = 0;
   /** By transfer id. At most LANE_JOBS_MAX. */
   readonly jobs = new Map<string, Job>();
+  /** Transfer ids whose end is being written down without a job. At most those of one pass that gives up mails. */
+  readonly ending = new Set<string>();
   /** When the earliest of the postponed is due. */
   timer: Cancel | undefined;
   readonly #store: QueueStore;
@@ -63,8 +66,10 @@ export class Lane {
     for (;;) {
       const row = this.#ahead.shift() ?? this.#read();
       if (!row) return undefined;
-      if (row.nextAttempt > now) this.#earliest = Math.min(this.#earliest, row.nextAttempt);
-      else if (!this.jobs.has(row.id)) return row;
+      // Nothing waits longer: a later time is of a clock that went wrong.
+      if (row.nextAttempt > now && row.nextAttempt <= now + LONGEST_MS)
+        this.#earliest = Math.min(this.#earliest, row.nextAttempt);
+      else if (!this.jobs.has(row.id) && !this.ending.has(row.id)) return row;
     }
   }
 

@@ -140,10 +140,14 @@ export class QueueStore {
     this.#db.prepare(sql).run(attempts, nextAttempt, sent, status.reply, status.enhanced, status.text, id);
   }
 
-  /** Those whose senders are to be told that they still wait. */
-  noticesDue(now: number, limit: number): QueueRow[] {
-    const sql = `${SELECT} WHERE r.state = 'waiting' AND r.notice_at <= ? ORDER BY r.notice_at LIMIT ?`;
-    return this.#db.prepare(sql).all(now, limit).map(queueRow);
+  /** Those whose senders are to be told that they still wait. `longest`: a later time is of a clock that went wrong. */
+  noticesDue(now: number, longest: number, limit: number): QueueRow[] {
+    const sql = `${SELECT} WHERE r.state = 'waiting' AND (r.notice_at <= ? OR r.notice_at > ?)
+      ORDER BY r.notice_at LIMIT ?`;
+    return this.#db
+      .prepare(sql)
+      .all(now, now + longest, limit)
+      .map(queueRow);
   }
 
   /** When the next is due, milliseconds since 1970. */

@@ -139,7 +139,9 @@ export class Queue {
   /** Fails all that waits for a contact that was removed; the sender gets notices. */
   async contactRemoved(account: string, publicKey: string): Promise<void> {
     this.peerOffline(account, publicKey);
-    await this.#giveUp(account, toxLane(publicKey), (row) => this.#fail(row, status.noLongerContact(), 0));
+    await this.#giveUp(account, toxLane(publicKey), (row) =>
+      this.#end(row, () => this.#fail(row, status.noLongerContact(), 0)),
+    );
   }
 
   /** Drops all of an account that was removed, without notices. */
@@ -360,10 +362,23 @@ export class Queue {
     const job = lane.jobs.get(row.id);
     if (!job?.settling) {
       job?.abort.abort('cancelled');
-      await this.#finish(row, 'failed', status.cancelled(), job?.sent ?? row.sent, row.attempts);
+      const sent = job?.sent ?? row.sent;
+      await this.#end(row, () => this.#finish(row, 'failed', status.cancelled(), sent, row.attempts));
     }
     lane.rewind();
     this.onChange(row.id);
+  }
+
+  /** Nobody begins to send what is about to be given up. */
+  async #end(row: QueueRow, work: () => Promise<void>): Promise<void> {
+    const lane = this.#lane(row.account, row.lane);
+    lane.ending.add(row.id);
+    try {
+      await work();
+    } finally {
+      lane.ending.delete(row.id);
+      lane.rewind();
+    }
   }
 
   async #giveUp(account: string, name: string, each: (row: QueueRow) => Promise<void>): Promise<void> {
@@ -402,8 +417,7 @@ export class Queue {
       const late = this.#store.expired(now, EXPIRE_BATCH);
       for (const row of late) {
         if (this.#lanes.get(laneKey(row.account, row.lane))?.jobs.has(row.id)) continue;
-        await this.#fail(row, row.status ?? status.expired(LIFETIME_DAYS), row.sent);
-        this.#lanes.get(laneKey(row.account, row.lane))?.rewind();
+        await this.#end(row, () => this.#fail(row, row.status ?? status.expired(LIFETIME_DAYS), row.sent));
       }
       if (scheduler.mono() >= this.#noticesFrom) await this.#tellDelays(now);
       this.#store.prune(now - KEEP_FINISHED_MS, KEEP_FINISHED_MAX);
@@ -423,7 +437,7 @@ export class Queue {
   }
 
   async #tellDelays(now: number): Promise<void> {
-    for (const row of this.#store.noticesDue(now, EXPIRE_BATCH)) {
+    for (const row of this.#store.noticesDue(now, NOTICE_AGAIN_MS, EXPIRE_BATCH)) {
       const lane = this.#lane(row.account, row.lane);
       if (lane.jobs.has(row.id)) {
         this.#store.noticed(row.id, now + HOUSEKEEPING_MS); // it is just arriving

@@ -19,6 +19,11 @@ export class VirtualScheduler implements Scheduler {
     return this.#unixMs;
   }
 
+  /** Somebody sets the calendar, or it was wrong until now. */
+  setUnixMs(unixMs: number): void {
+    this.#unixMs = unixMs;
+  }
+
   at(monoMs: number, fn: () => void): Cancel {
     const timer = { at: monoMs, seq: this.#seq++, fn };
     this.#timers.push(timer);

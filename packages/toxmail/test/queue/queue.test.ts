@@ -185,6 +185,34 @@ test('cancelling breaks off a delivery under way, whose outcome then counts no m
   assert.deepEqual([bench.queue.get(id!)!.state, bench.tox.jobs.length], ['failed', 1]);
 });
 
+test('a mail that is being cancelled is not begun once more', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  const [id] = await bench.put('x', A);
+  const cancelled = bench.queue.cancel(id!);
+  await settle(5);
+  bench.queue.peerOnline('mum', KEY_A); // while that is being written down
+  await cancelled;
+  assert.equal(bench.tox.jobs.length, 1);
+});
+
+test('a mail does not wait for a time that was set under a clock that went wrong', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  bench.queue.peerOnline('mum', KEY_A);
+  bench.tox.answer = () => ({ kind: 'failed', status: FULL });
+  const right = bench.scheduler.unixMs();
+  bench.scheduler.setUnixMs(right + 365 * DAY);
+  const [id] = await bench.put('x', A);
+  await bench.calm();
+  assert.equal(bench.queue.get(id!)!.attempts, 1);
+  bench.scheduler.setUnixMs(right);
+  bench.tox.answer = undefined;
+  await bench.scheduler.advance(DAY / 24);
+  assert.equal(bench.tox.jobs.length, 2);
+});
+
 test('at most 64 mails are under way to one contact, in the order of acceptance, and all arrive', async (t) => {
   const bench = new Bench(t);
   await bench.queue.start();
