@@ -133,7 +133,7 @@ export class FolderState {
     const options = { fresh: this.deps.fresh(path), validity: this.deps.uidValidity };
     const { list, entries } = await UidList.open(files, scheduler, this.maildir, options);
     this.#list = list;
-    index.onParsed(this.key, (mails) => this.#parsing.parsed(mails));
+    index.onParsed(this.key, this.#parsing);
     await this.turn(async () => {
       this.#stamp = await this.#times();
       // Of those with a UID the paths only, not what they say: most of this is garbage a moment later.

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { FolderState } from './folder-state.ts';
-import type { ParsedMail } from './index/mail-index.ts';
+import type { ParsedMail, ParsingListener } from './index/mail-index.ts';
 import { UNKNOWN } from './mail-table.ts';
+import { MailboxError } from './types.ts';
 
 /** BOUNDED: mails that the index is asked to read ahead, besides those that somebody waits for. */
 const AHEAD_MAX = 1_000;
@@ -9,14 +10,14 @@ const AHEAD_MAX = 1_000;
 const TELL_ABOVE = 5_000;
 
 /** Has a folder's mails read into the index: all, in the background, and at once those that somebody waits for. */
-export class Parsing {
+export class Parsing implements ParsingListener {
   readonly #state: FolderState;
   /** Looks where the mails' files are now. */
   readonly #look: () => Promise<void>;
   /** UIDs that the index was asked to read, and in which files. */
   readonly #asked = new Map<number, string>();
   /** BOUNDED by the sessions that wait. */
-  #waiters: (() => void)[] = [];
+  #waiters: { go(): void; fail(error: Error): void }[] = [];
   /** Mails that are not parsed, as far as we count. */
   #left = 0;
   #total = 0;
@@ -63,23 +64,30 @@ export class Parsing {
     }
     this.#left -= mails.length;
     this.#progress();
-    for (const go of this.#waiters.splice(0)) go();
+    for (const { go } of this.#waiters.splice(0)) go();
     if (lost) void this.#look().then(() => this.#ahead());
     else this.#ahead();
   }
 
-  /** The folder is no more. */
-  end(): void {
-    for (const go of this.#waiters.splice(0)) go();
+  /** The index tries again later; who waits is told that it may take long. */
+  stalled(): void {
+    const error = new MailboxError('unavailable', 'The search index cannot be written; the disk may be full');
+    for (const { fail } of this.#waiters.splice(0)) fail(error);
   }
 
+  /** The folder is no more. */
+  end(): void {
+    for (const { go } of this.#waiters.splice(0)) go();
+  }
+
+  /** Rejects if the index cannot go on now. */
   async until(uids?: Iterable<number>): Promise<void> {
     const { table } = this.#state;
     const unknown = (uid: number): boolean => table.contents[table.indexOf(uid)] === UNKNOWN;
     let missing = [...(uids ?? table.uids)].filter(unknown);
     if (uids) this.#ask(missing, true);
     while (missing.length > 0 && !this.#state.gone) {
-      await new Promise<void>((go) => this.#waiters.push(go));
+      await new Promise<void>((go, fail) => this.#waiters.push({ go, fail }));
       missing = missing.filter(unknown);
       this.#ahead();
     }

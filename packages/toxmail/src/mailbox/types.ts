@@ -21,7 +21,9 @@ export type MailboxErrorCode =
   | 'cannot'
   | 'over-quota'
   /** Too many folders, keywords, …; RFC 9051 [LIMIT]. */
-  | 'limit';
+  | 'limit'
+  /** Not now. */
+  | 'unavailable';
 
 export class MailboxError extends Error {
   override readonly name = 'MailboxError';

@@ -1,6 +1,7 @@
-// The index's thread, with a weakness: it dies of files whose names tell how.
+// The index's thread, with weaknesses: it dies of files whose names tell how, and a file beside the index makes the disk full.
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { DatabaseSync } from 'node:sqlite';
 
 const { openSync } = fs;
 fs.openSync = (path, ...more) => {
@@ -10,4 +11,11 @@ fs.openSync = (path, ...more) => {
   return openSync(path, ...more);
 };
 syncBuiltinESMExports();
+
+const { exec } = DatabaseSync.prototype;
+DatabaseSync.prototype.exec = function (sql): void {
+  if (sql === 'COMMIT' && fs.existsSync(`${this.location()}.full`))
+    throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+  exec.call(this, sql);
+};
 await import('../../src/mailbox/index/index-thread.ts');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { openSync, statSync, writeSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
@@ -8,7 +8,7 @@ import { createLogger } from '../../src/base/log.ts';
 import { IndexThread } from '../../src/mailbox/index/index-client.ts';
 import { startWorker } from '../../src/mailbox/index/lasting-thread.ts';
 import { VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
-import { append, Box, flags, inbox, listen, mail, record, search } from './harness.ts';
+import { append, Box, flags, inbox, listen, mail, record, search, unsynced } from './harness.ts';
 
 const DYING = new URL('./dying-thread.ts', import.meta.url);
 const subject = (text: string) => ({ key: 'header', name: 'subject', text }) as const;
@@ -151,10 +151,32 @@ test('a question fails when the thread dies again and again, and stopping waits 
   await box.stop();
 });
 
+test('a search fails while the index cannot be written, and finds all when it can again', async (t) => {
+  const fragile = new Fragile(t, { entry: DYING });
+  const box = await Box.make();
+  const folder = await inbox(await box.open({ indexThread: fragile.thread }));
+  const before = await append(folder, mail('before'));
+  await search(folder, subject('before'));
+  await writeFile(`${box.indexFile}.full`, '');
+  const after = await append(folder, mail('after'));
+  await assert.rejects(search(folder, subject('after')), { code: 'unavailable' });
+  assert.match((await record(folder, after, { envelope: true }))!.envelope!, /after/, 'it can be read');
+  await folder.storeFlags([before], { mode: 'add', flags: ['\\Seen'] });
+  await rm(`${box.indexFile}.full`);
+  await folder.storeFlags([after], { mode: 'add', flags: ['\\Seen'] }); // any news for the thread makes it try again
+  const found = async (): Promise<number[]> => search(folder, subject('after')).catch(found); // news of before
+  assert.deepEqual(await found(), [after]);
+  assert.equal(fragile.count('mailbox.index-failed'), 1, 'told once');
+  const { highestModSeq } = folder;
+  const again = await inbox(await box.restart());
+  assert.equal(again.highestModSeq, highestModSeq, 'what could not be noted has been noted');
+  assert.deepEqual(flags(again, before), ['\\Seen']);
+});
+
 test('a damaged index is made anew while the daemon runs, and no mail is taken for another', async (t) => {
   const fragile = new Fragile(t);
   const box = await Box.make();
-  const store = await box.open({ indexThread: fragile.thread });
+  const store = await box.open({ indexThread: fragile.thread, files: unsynced });
   const folder = await inbox(store);
   for (let i = 0; i < 200; i++) await append(folder, mail(`mail ${i}`, 'y'.repeat(2_000)));
   const uids = [...folder.uids];

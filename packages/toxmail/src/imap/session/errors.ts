@@ -52,6 +52,7 @@ const OF_MAILBOX: Record<MailboxErrorCode, RefusalCode> = {
   cannot: 'CANNOT',
   'over-quota': 'OVERQUOTA',
   limit: 'LIMIT',
+  unavailable: 'UNAVAILABLE',
 };
 
 /** The disk is full or failing: what a person can put right, and no bug of ours. */

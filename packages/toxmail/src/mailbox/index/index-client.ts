@@ -10,7 +10,7 @@ import type {
   KnownMail,
   MailIndex,
   MailToParse,
-  ParsedMail,
+  ParsingListener,
 } from './mail-index.ts';
 import type { Answer, FromThread, ToThread } from './protocol.ts';
 import type { SearchText } from './queries.ts';
@@ -29,7 +29,7 @@ export class IndexThread {
   readonly #asked = new Map<number, { resolve: (value: Answer) => void; reject: (error: Error) => void }>();
   /** Those that are open. BOUNDED by the accounts. */
   readonly #clients = new Map<number, IndexClient>();
-  readonly #listeners = new Map<string, (mails: readonly ParsedMail[]) => void>();
+  readonly #listeners = new Map<string, ParsingListener>();
 
   /** `make`: for tests. */
   constructor(scheduler: Scheduler, log: Logger, make?: ConstructorParameters<typeof LastingThread>[3]) {
@@ -63,7 +63,7 @@ export class IndexThread {
     });
   }
 
-  listen(index: number, { mailboxId }: FolderKey, listener?: (mails: readonly ParsedMail[]) => void): void {
+  listen(index: number, { mailboxId }: FolderKey, listener?: ParsingListener): void {
     if (listener) this.#listeners.set(`${index} ${mailboxId}`, listener);
     else this.#listeners.delete(`${index} ${mailboxId}`);
   }
@@ -74,7 +74,11 @@ export class IndexThread {
       return;
     }
     if (message.is === 'parsed') {
-      this.#listeners.get(`${message.index} ${message.folder.mailboxId}`)?.(message.mails);
+      this.#listeners.get(`${message.index} ${message.folder.mailboxId}`)?.parsed(message.mails);
+      return;
+    }
+    if (message.is === 'stalled') {
+      for (const [key, listener] of this.#listeners) if (key.startsWith(`${message.index} `)) listener.stalled();
       return;
     }
     if (message.is === 'damaged') {
@@ -160,7 +164,7 @@ class IndexClient implements MailIndex {
     return this.#reader.structure(content);
   }
 
-  onParsed(folder: FolderKey, listener: ((mails: readonly ParsedMail[]) => void) | undefined): void {
+  onParsed(folder: FolderKey, listener: ParsingListener | undefined): void {
     this.#thread.listen(this.#index, folder, listener);
   }
 

@@ -4,7 +4,7 @@ import { IndexStore } from './index-store.ts';
 import { Indexer } from './indexer.ts';
 import { Progress } from './progress.ts';
 import type { Answer, FromThread, ToThread } from './protocol.ts';
-import { isDamage, openIndexFile, removeIndex } from './schema.ts';
+import { isDamage, isPassing, openIndexFile, removeIndex } from './schema.ts';
 import { threadIndex } from './threads.ts';
 
 /**
@@ -14,10 +14,23 @@ import { threadIndex } from './threads.ts';
 const port = parentPort!;
 const progress = new Progress(workerData as SharedArrayBuffer);
 /** BOUNDED by the accounts. */
-const indexes = new Map<number, { readonly store: IndexStore; readonly indexer: Indexer }>();
+const indexes = new Map<number, Opened>();
 /** Of those that are to be open; one that could not be opened is tried again when it is needed. BOUNDED like them. */
 const wanted = new Map<number, { readonly path: string; readonly again: boolean }>();
 let stepping = false;
+
+type Change = Extract<ToThread, { do: 'add' | 'known' | 'flags' | 'expunged' | 'forget' }>;
+
+interface Opened {
+  readonly store: IndexStore;
+  readonly indexer: Indexer;
+  /** What the disk does not take now. BOUNDED: the oldest go; the next load of the folder finds what is missing. */
+  readonly changes: Change[];
+  /** It was told that the disk does not take what there is. */
+  complained: boolean;
+}
+
+const CHANGES_MAX = 10_000;
 
 port.on('message', (message: ToThread) => {
   const id = 'id' in message ? message.id : 0;
@@ -35,7 +48,8 @@ port.on('message', (message: ToThread) => {
 
 function perform(message: ToThread): Answer {
   if (message.do === 'open') wanted.set(message.index, { path: message.path, again: message.again ?? false });
-  const { store, indexer } = indexes.get(message.index) ?? open(message.index);
+  const opened = indexes.get(message.index) ?? open(message.index);
+  const { store, indexer } = opened;
   switch (message.do) {
     case 'open':
       return undefined;
@@ -49,27 +63,20 @@ function perform(message: ToThread): Answer {
       return undefined;
     case 'load':
       return store.load(message.folder);
-    case 'add':
-      store.transaction(() => store.add(message.folder, message.uids, message.bits, message.modSeqs));
-      return undefined;
     case 'parse':
       indexer.parse(message.folder, message.mails, message.hurry);
       return undefined;
-    case 'known':
-      store.transaction(() => store.known(message.folder, message.mails));
-      return undefined;
-    case 'flags':
-      store.transaction(() => store.flags(message.folder, message.uids, message.bits, message.modSeq));
-      return undefined;
     case 'expunged':
-      indexer.expunged(message.folder, message.uids);
-      store.transaction(() => store.expunged(message.folder, message.uids, message.modSeq));
-      return undefined;
     case 'forget':
-      indexer.forget(message.folder);
-      store.transaction(() => store.forget(message.folder));
-      return undefined;
+      if (message.do === 'expunged') indexer.expunged(message.folder, message.uids);
+      else indexer.forget(message.folder);
+      return change(opened, message);
+    case 'add':
+    case 'known':
+    case 'flags':
+      return change(opened, message);
     case 'expunged-since':
+      keep(opened);
       return store.expungedSince(message.folder, message.modSeq);
     case 'search':
       return searchIndex(store, store.folder(message.folder), message.key);
@@ -80,7 +87,47 @@ function perform(message: ToThread): Answer {
   }
 }
 
-function open(index: number): { store: IndexStore; indexer: Indexer } {
+function change(opened: Opened, message: Change): undefined {
+  opened.changes.push(message);
+  if (opened.changes.length > CHANGES_MAX) opened.changes.shift();
+  keep(opened);
+}
+
+/** Keeps the changes in the order told. Throws if the disk does not take them now; they stay for another time then. */
+function keep({ store, changes }: Opened): void {
+  for (let [next] = changes; next; [next] = changes) {
+    const message = next;
+    try {
+      store.transaction(() => apply(store, message));
+    } catch (error) {
+      if (!isPassing(error)) changes.shift();
+      throw error;
+    }
+    changes.shift();
+  }
+}
+
+function apply(store: IndexStore, message: Change): void {
+  switch (message.do) {
+    case 'add':
+      store.add(message.folder, message.uids, message.bits, message.modSeqs);
+      break;
+    case 'known':
+      store.known(message.folder, message.mails);
+      break;
+    case 'flags':
+      store.flags(message.folder, message.uids, message.bits, message.modSeq);
+      break;
+    case 'expunged':
+      store.expunged(message.folder, message.uids, message.modSeq);
+      break;
+    case 'forget':
+      store.forget(message.folder);
+      break;
+  }
+}
+
+function open(index: number): Opened {
   const { path, again } = wanted.get(index) ?? {};
   if (path === undefined) throw new Error('the index is not open');
   const { sql, made } = openIndexFile(path);
@@ -91,7 +138,7 @@ function open(index: number): { store: IndexStore; indexer: Indexer } {
     (folder, mails) => say({ is: 'parsed', index, folder, mails }),
     (line, fields) => say({ is: 'log', line, fields }),
   );
-  const opened = { store, indexer };
+  const opened = { store, indexer, changes: [], complained: false };
   indexes.set(index, opened);
   if (made && again) {
     discard(index);
@@ -105,14 +152,19 @@ function again(): void {
   setImmediate(() => {
     stepping = false;
     let worked = false;
-    for (const [index, { store, indexer }] of indexes) {
+    for (const [index, opened] of indexes) {
+      const { store, indexer } = opened;
       try {
+        keep(opened);
         if (indexer.step()) readAt = performance.now();
         else if (performance.now() < readAt + QUIET_MS || !store.tidy()) continue;
         worked = true;
+        opened.complained = false;
       } catch (error) {
         failed(index, error);
-        setTimeout(() => stepping || again(), RETRY_MS).unref();
+        say({ is: 'stalled', index });
+        clearTimeout(retry);
+        retry = setTimeout(() => stepping || again(), RETRY_MS).unref();
       }
     }
     if (worked) again();
@@ -126,8 +178,12 @@ let readAt = Number.NEGATIVE_INFINITY;
 
 /** A full disk may have room again. */
 const RETRY_MS = 10_000;
+let retry: NodeJS.Timeout | undefined;
 
 function failed(index: number, error: unknown): void {
+  const opened = indexes.get(index);
+  if (opened?.complained && isPassing(error)) return;
+  if (opened) opened.complained = isPassing(error);
   say({ is: 'log', line: 'mailbox.index-failed', fields: { error: String(error) } });
   if (isDamage(error)) discard(index);
 }

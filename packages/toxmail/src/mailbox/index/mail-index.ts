@@ -36,6 +36,13 @@ export interface ParsedMail {
   readonly dateMs: number;
 }
 
+/** Hears of the mails that are to be parsed. */
+export interface ParsingListener {
+  parsed(mails: readonly ParsedMail[]): void;
+  /** The index cannot be written; it is tried again some time later. */
+  stalled(): void;
+}
+
 /** A mail's row in another folder with the same content. */
 export interface KnownMail {
   readonly uid: number;
@@ -88,7 +95,7 @@ export interface MailIndex {
   /** The parts of a mail as `mime/structure.ts` gives them, in its JSON form. */
   structure(content: number): string | undefined;
   /** One listener for each folder; undefined ends it. */
-  onParsed(folder: FolderKey, listener: ((mails: readonly ParsedMail[]) => void) | undefined): void;
+  onParsed(folder: FolderKey, listener: ParsingListener | undefined): void;
   /** Called when the index was damaged and is gone: what was read from it, numbers of contents too, holds no more. */
   onLost(listener: () => void): void;
   close(): Promise<void>;

@@ -55,6 +55,8 @@ export type FromThread =
   | { readonly is: 'answer'; readonly id: number; readonly value: Answer }
   | { readonly is: 'failed'; readonly id: number; readonly error: string }
   | { readonly is: 'parsed'; readonly index: number; readonly folder: FolderKey; readonly mails: readonly ParsedMail[] }
+  /** What was read could not be kept; it is tried again some time later. */
+  | { readonly is: 'stalled'; readonly index: number }
   /** The index is no more: it was damaged. The next message must be `open`; then it is made anew. */
   | { readonly is: 'damaged'; readonly index: number }
   | { readonly is: 'log'; readonly line: string; readonly fields: Record<string, string | number> };

@@ -118,9 +118,21 @@ const DAMAGE = [11, 26];
 
 class Foreign extends Error {}
 
+/** SQLite: BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN. */
+const PASSING = [5, 6, 7, 8, 10, 13, 14];
+
+/** True if the same may well succeed later. */
+export function isPassing(error: unknown): boolean {
+  return PASSING.includes(codeOf(error));
+}
+
 export function isDamage(error: unknown): boolean {
-  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0;
-  return error instanceof Foreign || DAMAGE.includes(code & 0xff);
+  return error instanceof Foreign || DAMAGE.includes(codeOf(error));
+}
+
+/** SQLite's primary result code; 0 for other errors. */
+function codeOf(error: unknown): number {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
 }
 
 export function removeIndex(path: string): void {
