@@ -3,14 +3,18 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { MailFolder } from '../../src/mailbox/folder.ts';
+import { searchIndex } from '../../src/mailbox/index/index-search.ts';
+import { IndexStore } from '../../src/mailbox/index/index-store.ts';
+import { openIndexFile } from '../../src/mailbox/index/schema.ts';
+import { parseMail } from '../../src/mailbox/mime/parse-mail.ts';
 import type { SearchKey, Thread } from '../../src/mailbox/types.ts';
-import { append, Box, inbox, read, record, search } from './harness.ts';
+import { append, Box, inbox, mail, read, record, search } from './harness.ts';
 
 const DAY = 86_400_000;
 const date = Date.UTC(2024, 2, 10);
 const header = (name: string, text: string): SearchKey => ({ key: 'header', name, text });
 const body = (text: string): SearchKey => ({ key: 'body', text });
-const whole = (text: string): SearchKey => ({ key: 'text', text });
+const whole = (text: string) => ({ key: 'text', text }) as const;
 
 const MAILS = [
   // 1
@@ -192,4 +196,32 @@ test('mails with very long headers come in pieces, so that nobody else waits lon
       ['0', '1', '2', '3', '4', '5'],
     );
   }
+});
+
+test('a mail is found by its text, also when its number in the index was given before, to one that was not kept', async () => {
+  const { sql } = openIndexFile((await Box.make()).indexFile);
+  const store = new IndexStore(sql);
+  const key = { mailboxId: 'F1', uidValidity: 1 };
+  const folderId = store.folder(key);
+  store.add(key, Uint32Array.of(1), Uint32Array.of(0), Float64Array.of(1));
+  const keep = (subject: string): number => {
+    const text = Buffer.from(mail(subject));
+    return store.keep(parseMail((into, position) => text.copy(into, 0, position)));
+  };
+  let lost = 0;
+  assert.throws(() =>
+    store.transaction(() => {
+      lost = keep('lost');
+      throw new Error('the disk is full');
+    }),
+  );
+  while (store.tidy());
+  store.transaction(() => {
+    const content = keep('another one');
+    assert.equal(content, lost);
+    store.parsed(folderId, 1, content, 1, 0);
+  });
+  while (store.tidy());
+  assert.deepEqual([...searchIndex(store, store.folder(key), whole('another'))], [1]);
+  store.close();
 });

@@ -43,6 +43,9 @@ export class IndexStore {
       return result;
     } catch (error) {
       if (this.sql.isTransaction) this.sql.exec('ROLLBACK');
+      // Numbers that were given in it will be given again.
+      this.#folders.clear();
+      this.#toIndex = this.#gramsUpto;
       throw error;
     }
   }
