@@ -444,17 +444,17 @@ export class FolderState {
 
   #toIndex(indexes: readonly number[]): void {
     if (indexes.length === 0) return;
-    const { table } = this;
+    const { uids, bits, modSeqs } = this.table;
     const count = indexes.length;
-    const [uids, bits, modSeqs] = [new Uint32Array(count), new Uint32Array(count), new Float64Array(count)];
+    const added = { uids: new Uint32Array(count), bits: new Uint32Array(count), modSeqs: new Float64Array(count) };
     for (let n = 0; n < count; n++) {
       const i = indexes[n]!;
-      uids[n] = table.uids[i]!;
-      bits[n] = table.bits[i]!;
-      modSeqs[n] = table.modSeqs[i]!;
+      added.uids[n] = uids[i]!;
+      added.bits[n] = bits[i]!;
+      added.modSeqs[n] = modSeqs[i]!;
     }
-    this.deps.index.add(this.key, uids, bits, modSeqs);
-    this.#parsing.added(uids[0]!, count);
+    this.deps.index.add(this.key, added.uids, added.bits, added.modSeqs);
+    this.#parsing.added(added.uids[0]!, count);
   }
 
   #watched(): FolderWatch {

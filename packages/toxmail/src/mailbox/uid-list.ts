@@ -189,6 +189,9 @@ class Parser {
   #size = 0;
   #header: { uidValidity: number; mailboxId: string; next: number } | undefined;
   #last = 0;
+  /** Of the last line: mails that were found together have the same. */
+  #fields = '';
+  #savedMs = 0;
   readonly #entries = new Map<string, UidEntry>();
 
   /** Latin-1, so that lengths are bytes. */
@@ -214,17 +217,22 @@ class Parser {
   #line(line: string): void {
     if (this.#size === 0) this.#first(line);
     const colon = line.indexOf(' :');
-    const uid = Number(line.slice(0, line.indexOf(' ')));
+    const space = line.indexOf(' ');
+    const uid = Number(line.slice(0, space));
     // Zeros of a file whose end a power cut kept from the disk, or another program's mistake.
     if (colon < 0 || !Number.isInteger(uid) || uid <= this.#last || uid > UID_MAX) return;
-    const seconds = number(SAVED, line.slice(0, colon)) ?? 0;
+    const fields = line.slice(space, colon);
+    if (fields !== this.#fields) {
+      this.#fields = fields;
+      this.#savedMs = (number(SAVED, fields) ?? 0) * 1000;
+    }
     const latin1 = line.slice(colon + 2);
-    const name = BEYOND_ASCII.test(latin1) ? Buffer.from(latin1, 'latin1').toString('utf8') : latin1;
-    const info = name.search(INFO);
+    const name = Buffer.byteLength(latin1) > latin1.length ? Buffer.from(latin1, 'latin1').toString('utf8') : latin1;
+    const info = name.includes(':') || name.includes(';') ? name.search(INFO) : -1;
     const unique = info < 0 ? name : name.slice(0, info);
     // A mail that went and came back has two lines: the last holds, at its place, as the entries ascend.
     this.#entries.delete(unique);
-    this.#entries.set(unique, { uid, savedMs: seconds * 1000 });
+    this.#entries.set(unique, { uid, savedMs: this.#savedMs });
     this.#last = uid;
   }
 
@@ -240,7 +248,6 @@ class Parser {
 const VALIDITY = /(?: |^)V(\d{1,10})(?: |$)/;
 const NEXT = /(?: |^)N(\d{1,10})(?: |$)/;
 const SAVED = /(?: |^)T(\d{1,11})(?: |$)/;
-const BEYOND_ASCII = /[\x80-\xff]/;
 /** Dovecot's lines may have the whole name. */
 const INFO = /[:;]2,/;
 
