@@ -191,9 +191,9 @@ export class LastingThread {
   #resume(): void {
     const opened = [...this.#open].map(([index, path]): ToThread => ({ index, do: 'open', path, again: true }));
     const unread = [...this.#unread.values()].flatMap(({ index, folder, mails }) =>
-      [true, false].map((hurry): ToThread => {
+      [true, false].flatMap((hurry): ToThread[] => {
         const some = [...mails.values()].filter((each) => each.hurry === hurry).map(({ mail }) => mail);
-        return { index, do: 'parse', folder, mails: some, hurry };
+        return some.length > 0 ? [{ index, do: 'parse', folder, mails: some, hurry }] : [];
       }),
     );
     const fresh = (message: ToThread): Waiting => ({ message, deaths: 0, culprit: 0 });
