@@ -175,13 +175,14 @@ export function encodeCryptoData(
 ): Uint8Array {
   const padding = paddingOf(data.length);
   const size = DATA_HEAD_SIZE + MAC_SIZE + NUMBERS_SIZE + padding + data.length;
-  const out = allocate(size);
+  const out = Buffer.allocUnsafe(size); // every byte is written below
   out[0] = CRYPTO_DATA;
   out[1] = nonce[NONCE_SIZE - 2]!;
   out[2] = nonce[NONCE_SIZE - 1]!;
   const at = DATA_HEAD_SIZE + MAC_SIZE;
   writeU32(out, at, bufferStart);
   writeU32(out, at + 4, number);
+  for (let i = at + NUMBERS_SIZE; i < at + NUMBERS_SIZE + padding; i++) out[i] = 0;
   out.set(data, at + NUMBERS_SIZE + padding);
   sealInto(out.subarray(DATA_HEAD_SIZE), shared, nonce, out.subarray(at));
   return out;
