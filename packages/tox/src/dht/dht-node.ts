@@ -164,7 +164,10 @@ export class DhtNode {
     this.#bootstrapper = new Bootstrapper(env);
     this.#toPing = new ToPing(own);
     this.#lost = new LostNodes(env, {
-      ask: (now, node) => this.#askOnce(now, node.publicKey, node.endpoint, own),
+      ask: (now, node) => {
+        this.#asked.set(keyId(node.publicKey) + node.endpoint, now);
+        exchange.ask(now, node.publicKey, node.endpoint, own);
+      },
       reunited: (now) => {
         env.log('dht.reunion');
         hooks.onReunion(now);
