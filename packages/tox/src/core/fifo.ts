@@ -1,13 +1,14 @@
 /** Places of what was shifted are given back once there are so many, and they are half of all. */
 const COMPACT_AT = 1_024;
 
-/** First in, first out, in constant time on average; keeps room for what is in it. */
+/** First in, first out, in constant time on average; keeps room for what is in it, and for some more. */
 export class Fifo<T> {
   #items: T[] = [];
   #head = 0;
+  #end = 0;
 
   get size(): number {
-    return this.#items.length - this.#head;
+    return this.#end - this.#head;
   }
 
   /** The next to be shifted. */
@@ -16,16 +17,20 @@ export class Fifo<T> {
   }
 
   push(item: T): void {
-    this.#items.push(item);
+    this.#items[this.#end++] = item;
   }
 
   shift(): T | undefined {
-    if (this.#head === this.#items.length) return undefined;
+    if (this.#head === this.#end) return undefined;
     const item = this.#items[this.#head]!;
     this.#items[this.#head++] = undefined as T;
-    if (this.#head === this.#items.length || (this.#head >= COMPACT_AT && this.#head * 2 >= this.#items.length)) {
-      this.#items = this.#items.slice(this.#head);
+    if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#end) {
+      this.#items = this.#items.slice(this.#head, this.#end);
+      this.#end -= this.#head;
       this.#head = 0;
+    } else if (this.#head === this.#end) {
+      this.#head = 0;
+      this.#end = 0;
     }
     return item;
   }

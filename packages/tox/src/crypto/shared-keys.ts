@@ -1,7 +1,7 @@
 import { KEY_SIZE, type KeyId, keyId, type PublicKey, type SecretKey, type SharedKey } from './keys.ts';
 import { sharedKeyInto } from './sodium.ts';
 
-/** Keys are cut from blocks of so many: an ArrayBuffer for each would take more memory than all the rest. */
+/** Keys are cut from blocks of so many: an ArrayBuffer of its own takes ten times the memory of a key. */
 const BLOCK = 32;
 
 /**
