@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import sodium from 'sodium-native';
+import { allocate } from '../../src/core/allocate.ts';
 import {
   fromHex,
   keyId,
@@ -131,6 +132,12 @@ test('two keys are the same map key exactly if their bytes are the same', () => 
       assert.notEqual(keyId(other), keyId(bytes as PublicKey));
     }),
   );
+});
+
+test('random bytes fill what was asked for, and touch nothing beside it', () => {
+  const [before, random, after] = [allocate(64), systemRandom(24), allocate(64)];
+  assert.ok(random.some((byte) => byte !== 0));
+  assert.ok([...before, ...after].every((byte) => byte === 0));
 });
 
 test('the cache of shared keys is bounded, forgets the least used, and refuses low-order keys', () => {
