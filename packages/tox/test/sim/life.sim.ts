@@ -4,7 +4,7 @@ import { type Cost, live, memory, quiet } from './life.ts';
 import { Network } from './network.ts';
 
 const SIZES = [10, 100];
-/** 1,000 take a quarter of an hour of one core; CI has time for fewer. */
+/** 1,000 take eight minutes of one core. */
 const LARGE = Number(process.env.TOXMAIL_SIM_NODES ?? 1_000);
 
 test(`${LARGE} nodes live through churn, a partition and moves, and each costs as much as in a small network`, (t) => {
