@@ -15,17 +15,22 @@ export async function writeUpdates(context: Context, mayExpunge: boolean, asked:
   const slices = new Slices(1);
   if (slices.over) await slices.pause(); // a change is told to all sessions at the same moment
   if (view !== context.view || view.gone) return;
+  // RFC 7162: who has been told of a mod-sequence takes it that he knows all that went before it. What changes while we
+  // tell comes the next time, behind what has gone meanwhile.
+  const upto = view.folder.highestModSeq;
   const moved = view.moveOn(mayExpunge);
+  const changed = view.takeChanged();
   if (moved && moved.gone.length > 0) await writeGone(context, moved.gone, moved.before);
   if (moved && moved.added > 0) {
     out.line(`* ${view.count} EXISTS`);
     view.toldInPassing ||= !asked;
   }
   writeKeywords(context);
-  for (const uid of view.takeChanged()) {
+  for (const uid of changed) {
     if (slices.over) await slices.pause();
     const number = view.numberOf(uid);
-    if (number === 0) continue;
+    const index = view.folderIndex(number - 1);
+    if (index < 0 || view.folder.modSeqAt(index) > upto) continue;
     writeFlags(context, number, uid);
     await context.flushIfFull();
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '../../../src/testing/virtual-scheduler.ts';
 import { ImapBox } from '../script.ts';
 
 function box(): ImapBox {
@@ -106,6 +107,30 @@ test('QRESYNC: removals are VANISHED with UIDs, and flags come with them', async
     'S: * VANISHED 4',
     'S: d OK [HIGHESTMODSEQ 10] Done',
   );
+});
+
+test('QRESYNC: no mod-sequence is told before the removals below it', async () => {
+  const all = box();
+  for (let i = 0; i < 1_500; i++) all.store.inbox.deliver('x');
+  const client = await all.select('QRESYNC');
+  await all.store.inbox.storeFlags(all.store.inbox.uids, { mode: 'add', flags: ['\\Seen'] });
+  client.reading = false;
+  client.send('a NOOP\r\n');
+  await until(() => client.said !== ''); // the client takes its time for the first of it
+  all.store.inbox.remove([1]);
+  const removed = all.store.inbox.highestModSeq;
+  await all.store.inbox.storeFlags([1_500], { mode: 'add', flags: ['\\Answered'] });
+  client.read();
+  let known = 0;
+  const hear = (said: string): void => {
+    for (const [, modSeq, vanished] of said.matchAll(/MODSEQ \((\d+)\)|(VANISHED 1)\r/g))
+      if (vanished) known = Number.POSITIVE_INFINITY;
+      else assert.ok(Number(modSeq) < removed || known > 0, `told of ${modSeq}, and not of a removal at ${removed}`);
+  };
+  hear(await client.reply('a'));
+  client.send('b NOOP\r\n');
+  const next = await client.reply('b');
+  assert.match(next, /^\* VANISHED 1\r\n\* 1499 FETCH \(UID 1500 FLAGS \(\\Seen \\Answered\) MODSEQ \(\d+\)\)\r\nb OK/);
 });
 
 test('SELECT with QRESYNC needs ENABLE', async () => {
