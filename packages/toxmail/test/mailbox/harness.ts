@@ -91,6 +91,11 @@ export class Box {
     for (const stop of this.#stops.splice(0)) await stop();
   }
 
+  /** What runs on it was killed: it is not to be ended. */
+  forget(): void {
+    this.#stops.length = 0;
+  }
+
   async restart(options?: BoxOptions): Promise<MaildirStore> {
     await this.stop();
     return this.open(options);
