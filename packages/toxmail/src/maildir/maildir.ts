@@ -247,7 +247,7 @@ export class MaildirWriter {
     try {
       await this.#delivered(mail);
     } catch (error) {
-      await unlinkIfThere(this.#files, join(this.#maildir.path, mail.path)).catch(() => {}); // else it would come twice when it is sent again
+      await this.#maildir.remove(mail).catch(() => {}); // else it would come twice when it is sent again
       throw error;
     }
     return mail;

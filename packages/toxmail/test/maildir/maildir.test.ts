@@ -92,6 +92,17 @@ test('an operation that fails (not a crash) leaves nothing behind', async () => 
   }
 });
 
+test('a mail that cannot be made to last is taken back also from a program that has moved it already', async () => {
+  const failing = new FailingFiles(realFiles);
+  failing.fail = (name) => {
+    if (name !== 'syncFolder') return undefined;
+    for (const each of files('new')) renameSync(join(path, 'new', each), join(path, 'cur', `${each}:2,S`));
+    return new Error(name);
+  };
+  await assert.rejects(deliver(new Maildir(failing, path, clock, 'h'), MAIL), { message: 'syncFolder' });
+  assert.deepEqual([files('new'), files('cur')], [[], []], 'else it is there twice when it is sent again');
+});
+
 test('mails of other programs are listed with what their names tell, oldest first', async () => {
   writeFileSync(join(path, 'cur', '1700000002.V1I2M3.host,S=5,W=6:2,FS'), 'a\r\nbc');
   writeFileSync(join(path, 'new', '1700000001.12_3.host'), 'x\ny\n');
