@@ -58,6 +58,7 @@ export class FolderState {
   readonly deps: FolderDeps;
   readonly #turns = new Turns();
   readonly #listeners = new Set<(change: FolderChange) => void>();
+  /** From `load` on. */
   #list!: UidList;
   #watch: FolderWatch | undefined;
   #highestModSeq = 0;
@@ -124,10 +125,21 @@ export class FolderState {
     return this.#turns.take(work);
   }
 
+  /** What is open of it is closed if it rejects. */
   async load(): Promise<void> {
+    try {
+      await this.#load();
+    } catch (error) {
+      this.#watch?.close();
+      if (this.#list) await this.unload().catch(() => {}); // the first error tells more
+      throw error;
+    }
+  }
+
+  async #load(): Promise<void> {
     const { files, scheduler, index } = this.deps;
     const path = this.maildir.path;
-    await this.maildir.prepare();
+    await this.maildir.reopen();
     await this.keywords.refresh();
     this.#watch = this.#watched();
     const options = { fresh: this.deps.fresh(path), validity: this.deps.uidValidity };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Scheduler } from '../base/clock.ts';
 import { writeDurably } from '../base/durable.ts';
-import type { FileSystem } from '../base/files.ts';
+import { errorCode, type FileSystem } from '../base/files.ts';
 import { errorField, type Logger } from '../base/log.ts';
 import { Maildir, type MaildirMessage } from '../maildir/maildir.ts';
 import { MailFolder } from './folder.ts';
@@ -132,7 +132,12 @@ export class MaildirStore implements MailStore {
       return loaded;
     }
     if (!(await this.#exists(checked))) return undefined;
-    return this.#loaded.get(checked) ?? this.#load(checked);
+    try {
+      return await (this.#loaded.get(checked) ?? this.#load(checked));
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT' || (await this.#exists(checked))) throw error;
+      return undefined; // it was removed meanwhile
+    }
   }
 
   async status(name: string): Promise<FolderStatus | undefined> {

@@ -71,6 +71,20 @@ export class Maildir {
   /** Creates the folders and removes what crashes left in tmp/ more than 36 hours ago. */
   async prepare(): Promise<void> {
     for (const folder of ['tmp', 'new', 'cur']) await this.#files.mkdir(join(this.path, folder));
+    await this.#sweep();
+  }
+
+  /** The same for one that was there a moment ago: if somebody removes it meanwhile, ENOENT instead of a new one. */
+  async reopen(): Promise<void> {
+    for (const folder of ['tmp', 'new']) {
+      if (await this.#files.stat(join(this.path, folder))) continue;
+      await this.#files.readdir(join(this.path, 'cur'));
+      await this.#files.mkdir(join(this.path, folder));
+    }
+    await this.#sweep();
+  }
+
+  async #sweep(): Promise<void> {
     const tmp = join(this.path, 'tmp');
     const oldest = this.#clock.unixMs() - TMP_AGE_MS;
     for (const name of await this.#files.readdir(tmp)) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -197,6 +198,28 @@ test('a deleted folder goes with its mails; what is below stays; made again it h
   assert.ok(again.uidValidity > uidValidity);
   assert.notEqual(again.mailboxId, mailboxId);
   await rejects(store.delete('INBOX'), 'cannot');
+});
+
+test('a folder that is removed while a session opens it does not come back', async () => {
+  const box = await Box.make();
+  const files = new FailingFiles(unsynced);
+  const work = join(box.maildir, '.Work');
+  const steps: string[] = [];
+  for (let at = 1; at === 1 || steps.length === at - 1; at++) {
+    files.fail = () => undefined;
+    await (await box.restart({ files })).create('Work');
+    const store = await box.restart({ files });
+    let step = 0;
+    files.fail = (operation, path) => {
+      if (!path.startsWith(work) || ++step !== at) return undefined;
+      steps.push(operation);
+      rmSync(work, { recursive: true });
+      return undefined;
+    };
+    await store.folder('Work').then((folder) => folder?.sync());
+    assert.equal(existsSync(work), steps.length < at, `step ${at}, ${steps[at - 1]}`);
+  }
+  assert.ok(steps.length > 5);
 });
 
 test('INBOX is the one inbox in any case; renamed, its mails go and it stays', async () => {
