@@ -11,6 +11,11 @@ const POOL_SIZE = 32;
 export const PATH_LENGTH = 3;
 
 // Ours.
+/**
+ * From one network, once the places are taken. Whoever asks us something and answers our ping gets in, so that
+ * one host with many keys could have all places, and with them every hop of our paths.
+ */
+const EACH_NETWORK = 2;
 /** A node not heard of for this long is used only if there is no other: three DHT rounds; ms. */
 const FRESH = 182_000;
 /** For so long after a path failed, hops are first sought among the nodes heard of since; ms. */
@@ -20,6 +25,8 @@ interface Candidate {
   readonly id: KeyId;
   readonly node: NodeInfo;
   readonly lan: boolean;
+  /** The /16 of an IPv4 address, the /32 of an IPv6 one: about one operator. */
+  readonly network: string;
   heardAt: Mono;
   /** It stood in a path that failed, and was not heard of since. */
   doubted: boolean;
@@ -35,7 +42,7 @@ export interface FirstHopRelays {
 /**
  * Nodes for paths and first announces. BOUNDED: 32 that answered us directly, which alone may be
  * first hops beside relays, and 32 that answered through the onion, or were named to us as a way in;
- * least recently heard of goes first.
+ * least recently heard of goes first, and before others one of a network that has more than two.
  */
 export class NodePool {
   readonly #env: Env;
@@ -103,6 +110,11 @@ export class NodePool {
     return known?.node.endpoint === node.endpoint ? known : undefined;
   }
 
+  /** Whether a path may have three different nodes. */
+  suffices(now: Mono): boolean {
+    return this.#usable(now, true).length >= PATH_LENGTH;
+  }
+
   /** Nodes worth using now, in random order. */
   candidates(now: Mono): NodeInfo[] {
     return this.#shuffled(now, true).map((c) => c.node);
@@ -122,7 +134,7 @@ export class NodePool {
     if (!head || others.length === 0) return undefined;
     const path = [head];
     const distinct = (c: Candidate) => path.every((hop) => hop.id !== c.id);
-    const far = (c: Candidate) => path.every((hop) => network(hop) !== network(c));
+    const far = (c: Candidate) => path.every((hop) => hop.network !== c.network);
     while (path.length < PATH_LENGTH) {
       path.push(
         others.find((c) => distinct(c) && far(c)) ??
@@ -138,22 +150,26 @@ export class NodePool {
     return !path.relayed || this.#relays.isOnline(path.hops[0].publicKey);
   }
 
-  /**
-   * Fresh ones if there are any. A path may not change from public addresses to the LAN, so LAN
-   * nodes are used only while nobody else is known.
-   */
   #shuffled(now: Mono, withDistant: boolean): Candidate[] {
-    let all = [...this.#direct.values()];
-    const publicOnly = all.some((c) => !c.lan);
-    if (withDistant) all.push(...this.#distant.values());
-    if (publicOnly) all = all.filter((c) => !c.lan);
-    const fresh = all.filter((c) => now - c.heardAt < FRESH);
-    if (fresh.length > 0) all = fresh;
+    const all = this.#usable(now, withDistant);
     for (let i = all.length - 1; i > 0; i--) {
       const j = randomInt(this.#env, i + 1);
       [all[i], all[j]] = [all[j]!, all[i]!];
     }
     return all;
+  }
+
+  /**
+   * Fresh ones if there are any. A path may not change from public addresses to the LAN, so LAN
+   * nodes are used only while nobody else is known.
+   */
+  #usable(now: Mono, withDistant: boolean): Candidate[] {
+    let all = [...this.#direct.values()];
+    const publicOnly = all.some((c) => !c.lan);
+    if (withDistant) all.push(...this.#distant.values());
+    if (publicOnly) all = all.filter((c) => !c.lan);
+    const fresh = all.filter((c) => now - c.heardAt < FRESH);
+    return fresh.length > 0 ? fresh : all;
   }
 }
 
@@ -164,17 +180,25 @@ function hear(nodes: BoundedMap<KeyId, Candidate>, now: Mono, id: KeyId, node: N
     known.doubted = false;
     return;
   }
-  nodes.set(id, candidate(now, id, node));
+  const newcomer = candidate(now, id, node);
+  if (!known && nodes.size >= POOL_SIZE) thin(nodes, newcomer.network);
+  nodes.set(id, newcomer);
+}
+
+/** Makes room where a network has its share: first in that of the newcomer, else in the largest that has more. */
+function thin(nodes: BoundedMap<KeyId, Candidate>, network: string): void {
+  const networks = Map.groupBy(nodes.values(), (each) => each.network);
+  let crowd = networks.get(network) ?? [];
+  if (crowd.length < EACH_NETWORK) {
+    for (const each of networks.values()) if (each.length > Math.max(crowd.length, EACH_NETWORK)) crowd = each;
+  }
+  if (crowd.length >= EACH_NETWORK) nodes.delete(crowd[0]!.id);
 }
 
 function candidate(now: Mono, id: KeyId, node: NodeInfo): Candidate {
-  return { id, node, lan: isLan(node.endpoint), heardAt: now, doubted: false };
+  const ip = endpointIp(node.endpoint);
+  const network = ip.subarray(0, ip.length === 4 ? 2 : 4).join('.');
+  return { id, node, lan: isLan(node.endpoint), network, heardAt: now, doubted: false };
 }
 
 const NO_RELAYS: FirstHopRelays = { onionRelay: () => undefined, isOnline: () => false };
-
-/** The /16 of an IPv4 address, the /32 of an IPv6 one: about one operator. */
-function network({ node }: Candidate): string {
-  const ip = endpointIp(node.endpoint);
-  return ip.subarray(0, ip.length === 4 ? 2 : 4).join('.');
-}

@@ -67,6 +67,18 @@ test('the pool is bounded', () => {
   assert.equal(p.size, 64);
 });
 
+test('one network cannot take all places of the pool, before or after others are known', () => {
+  const hostile = (p: NodePool) => p.candidates(0).filter((n) => n.endpoint.startsWith('9.9.')).length;
+  const before = pool(0, ...Array.from({ length: 40 }, (_, i) => `9.9.${i}.1`));
+  assert.equal(before.size, 32, 'there is nobody else');
+  for (let i = 0; i < 30; i++) before.addDirect(0, node(`1.${i}.0.1`));
+  assert.equal(hostile(before), 2);
+  const after = pool(0, ...Array.from({ length: 32 }, (_, i) => `1.${i}.0.1`));
+  for (let i = 0; i < 100; i++) after.addDirect(0, node(`9.9.${i}.1`));
+  assert.equal(hostile(after), 2);
+  assert.equal(after.size, 32);
+});
+
 test('a path lives while it answers, at most 20 minutes, and 1.5 s if it never does', () => {
   const paths = makePaths(pool(0, '1.1.0.1', '2.1.0.1', '3.1.0.1'));
   const good = paths.pick(0)!;
