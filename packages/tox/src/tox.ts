@@ -322,6 +322,7 @@ export class Tox implements Machine<ToxEvent> {
   }
 
   #relaysChanged(now: Mono): void {
+    this.#onion.relaysChanged(now);
     this.#checkConnection(now);
     this.#friends.onRelays(now);
   }

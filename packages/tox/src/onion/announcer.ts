@@ -84,11 +84,10 @@ export class Announcer {
     const usableUntil = this.#paths.usableUntil(now, near.path);
     if (near.hurried || usableUntil <= now) return soon;
     const stable =
-      near.unanswered === 0 &&
-      near.path.reliable(now) &&
-      now - near.addedAt >= TIME_TO_STABLE &&
-      now - near.path.created >= TIME_TO_STABLE;
-    return Math.min(near.askedAt + (stable ? STABLE_INTERVAL : INTERVAL), Math.max(soon, usableUntil));
+      near.unanswered === 0 && now - near.addedAt >= TIME_TO_STABLE && now - near.path.created >= TIME_TO_STABLE;
+    const usual = near.askedAt + INTERVAL;
+    const due = stable ? Math.min(near.askedAt + STABLE_INTERVAL, Math.max(usual, near.path.reliableUntil)) : usual;
+    return Math.min(due, Math.max(soon, usableUntil));
   }
 
   *#askable(): Iterable<NearNode> {

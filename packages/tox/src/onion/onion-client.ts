@@ -198,14 +198,23 @@ export class OnionClient {
 
   /** A node answered us: it may serve as a hop and be asked. */
   addNode(now: Mono, node: NodeInfo): void {
+    const before = this.#pool.size;
     this.#pool.addDirect(now, node);
+    if (this.#pool.size !== before) this.#touch(now);
     this.#offer(now, node);
   }
 
   /** A node that may serve as a later hop and be asked; whether it lives is not known. */
   addDistantNode(now: Mono, node: NodeInfo): void {
+    const before = this.#pool.size;
     this.#pool.addDistant(now, node);
+    if (this.#pool.size !== before) this.#touch(now);
     this.#offer(now, node);
+  }
+
+  /** We are logged in at other relays than before: paths through those that we left are of no use. */
+  relaysChanged(now: Mono): void {
+    this.#touch(now);
   }
 
   /** Nodes for the next start, at most `max`. */

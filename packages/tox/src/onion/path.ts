@@ -80,8 +80,8 @@ export class OnionPath {
     return new OnionPath(now, env, hops, ownKey, [pair2.publicKey, pair3.publicKey], [key1, key2, key3]);
   }
 
-  expired(now: Mono): boolean {
-    return now - this.created >= MAX_LIFETIME;
+  get expiresAt(): Mono {
+    return this.created + MAX_LIFETIME;
   }
 
   /** A request that expects an answer goes out. */
@@ -96,9 +96,10 @@ export class OnionPath {
     this.unanswered = 0;
   }
 
-  /** Nothing is overdue. */
-  reliable(now: Mono): boolean {
-    return this.#answered && (this.waitingSince === undefined || now - this.waitingSince < TIMEOUT);
+  /** From when on an answer is overdue; in the past if none ever came. */
+  get reliableUntil(): Mono {
+    if (!this.#answered) return Number.NEGATIVE_INFINITY;
+    return this.waitingSince === undefined ? Number.POSITIVE_INFINITY : this.waitingSince + TIMEOUT;
   }
 
   /** Unless relayed: where `wrap` goes. */

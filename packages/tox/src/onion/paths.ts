@@ -1,7 +1,7 @@
 import { type Env, type Mono, randomInt } from '../core/env.ts';
 import type { PublicKey } from '../crypto/keys.ts';
 import type { SharedKeys } from '../crypto/shared-keys.ts';
-import { type NodePool, PATH_LENGTH } from './node-pool.ts';
+import type { NodePool } from './node-pool.ts';
 import { OnionPath } from './path.ts';
 
 /** NUMBER_ONION_PATHS of c-toxcore. */
@@ -32,9 +32,10 @@ export class OnionPaths {
 
   /** Until when `path` may be used if no answer comes before; in the past unless it is one of ours, and not too old. */
   usableUntil(now: Mono, path: OnionPath): Mono {
-    if (!this.#paths.includes(path) || this.#spent(now, path)) return Number.NEGATIVE_INFINITY;
-    if (path.unanswered < FAILING_USES || path.waitingSince === undefined) return Number.POSITIVE_INFINITY;
-    return path.waitingSince + this.#patience;
+    if (!this.#paths.includes(path)) return Number.NEGATIVE_INFINITY;
+    const spentAt = this.#spentAt(now, path);
+    if (path.unanswered < FAILING_USES || path.waitingSince === undefined) return spentAt;
+    return Math.min(spentAt, path.waitingSince + this.#patience);
   }
 
   usable(now: Mono, path: OnionPath): boolean {
@@ -83,8 +84,12 @@ export class OnionPaths {
   }
 
   #spent(now: Mono, path: OnionPath): boolean {
-    if (path.expired(now) || !this.#pool.reaches(path)) return true;
-    if (path.distinct || now - path.created < MAKESHIFT_LIFETIME) return false;
-    return this.#pool.candidates(now).length >= PATH_LENGTH;
+    return this.#spentAt(now, path) <= now;
+  }
+
+  #spentAt(now: Mono, path: OnionPath): Mono {
+    if (!this.#pool.reaches(path)) return Number.NEGATIVE_INFINITY;
+    if (path.distinct || !this.#pool.suffices(now)) return path.expiresAt;
+    return path.created + MAKESHIFT_LIFETIME;
   }
 }

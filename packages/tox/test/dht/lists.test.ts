@@ -6,6 +6,7 @@ import { sameBytes, toHex } from '../../src/crypto/keys.ts';
 import { Bootstrapper } from '../../src/dht/bootstrapper.ts';
 import { CloseList } from '../../src/dht/close-list.ts';
 import { bucketIndex, compareDistance } from '../../src/dht/distance.ts';
+import { Nearest } from '../../src/dht/nearest.ts';
 import { Peer } from '../../src/dht/peer.ts';
 import { PendingReplies } from '../../src/dht/pending-replies.ts';
 import { RoutingTable } from '../../src/dht/routing-table.ts';
@@ -37,6 +38,35 @@ test('distance compares like the XOR read as one big number', () => {
       const [x, y] = [distance(target, a), distance(target, b)];
       assert.equal(Math.sign(compareDistance(target, a, b)), x < y ? -1 : x > y ? 1 : 0);
       assert.equal(compareDistance(target, a, a), 0);
+    }),
+  );
+});
+
+test('the nearest nodes are those that come first when all are sorted, whoever came and went', () => {
+  // Keys that often agree in their first four bytes, or differ in the last one only.
+  const digit = fc.integer({ min: 0, max: 3 });
+  const alike = fc
+    .tuple(digit, digit, digit, digit)
+    .map(([a, b, c, d]) => key(a << 6, 0, 0, b, c << 3, ...new Array<number>(26).fill(7), d));
+  fc.assert(
+    fc.property(fc.array(alike, { maxLength: 40 }), alike, fc.integer({ min: 1, max: 5 }), (keys, target, count) => {
+      const nearest = new Nearest();
+      const here = new Map<string, Peer>();
+      for (const [i, publicKey] of keys.entries()) {
+        const known = here.get(toHex(publicKey));
+        if (known) nearest.remove(known);
+        here.delete(toHex(publicKey));
+        if (known && i % 2 === 0) continue; // it leaves; else it leaves and comes back
+        const peer = new Peer(publicKey);
+        here.set(toHex(publicKey), peer);
+        nearest.add(peer);
+      }
+      const willDo = (peer: Peer) => peer.publicKey[4] !== 8;
+      const sorted = [...here.values()]
+        .filter(willDo)
+        .sort((a, b) => compareDistance(target, a.publicKey, b.publicKey))
+        .slice(0, count);
+      assert.deepEqual(nearest.find(target, count, willDo), sorted);
     }),
   );
 });
