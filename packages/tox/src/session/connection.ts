@@ -211,7 +211,13 @@ export class Connection implements PacketSink {
     this.cookieIssued = issued;
     const answer = this.state === 'cookie-requested';
     this.state = 'not-confirmed';
-    this.#transmitter ??= new Transmitter(now, this.#firstNumber, new PathModel(now, this.#roundTrip), this);
+    this.#transmitter ??= new Transmitter(
+      now,
+      this.#firstNumber,
+      new PathModel(now, this.#roundTrip),
+      (at) => new PathModel(at, undefined),
+      this,
+    );
     if (answer) this.#sendHandshake(now, content.cookie);
     this.transmitRequest(now); // the first data packet is what confirms us to the peer
     this.#schedule();
@@ -438,7 +444,7 @@ export class Connection implements PacketSink {
   }
 
   #rerouted(now: Mono, before: 'direct' | 'relay' | undefined): void {
-    this.#transmitter!.pathChanged(now, new PathModel(now, undefined), before === 'relay');
+    this.#transmitter!.pathChanged(now, before === 'relay');
     this.#owner.rerouted(now, this);
     if (!this.#ended()) this.transmitRequest(now);
   }

@@ -31,6 +31,8 @@ const PACE_STEP = 1;
 const MIN_PROBE_TIMEOUT = 50;
 const MAX_PROBE_TIMEOUT = 2_000;
 const DEFAULT_ROUND_TRIP = 200;
+/** No answer for so long, although packets are under way: what answers then may be another path; ms. */
+const OUTAGE = 2_000;
 
 /**
  * The sending half of a session: window, pacing, loss detection and retransmission.
@@ -44,6 +46,7 @@ export class Transmitter implements RequestReader {
   congestion: Congestion;
   readonly #window: SendWindow;
   readonly #sink: PacketSink;
+  readonly #newModel: (now: Mono) => Congestion;
 
   // Pacing
   #credit = INITIAL_BURST;
@@ -56,6 +59,7 @@ export class Transmitter implements RequestReader {
   #lost: number[] = [];
   #lostHead = 0;
   #lostSince = 0; // the sample before
+  #careful = false; // nothing is known of the path, and all that was under way is lost
   #named: number[] = []; // named as missing by the request that is being read
   #newestSentAt: Mono = -1; // of the packets that arrived
   #reorder = 0; // how much later sent packets may arrive earlier, ms
@@ -81,9 +85,11 @@ export class Transmitter implements RequestReader {
   #before = 0;
   #newest: SentPacket | undefined;
 
-  constructor(now: Mono, first: number, congestion: Congestion, sink: PacketSink) {
+  /** `newModel`: for another path, of which nothing is known. */
+  constructor(now: Mono, first: number, congestion: Congestion, newModel: (now: Mono) => Congestion, sink: PacketSink) {
     this.#window = new SendWindow(first);
     this.congestion = congestion;
+    this.#newModel = newModel;
     this.#sink = sink;
     this.#creditAt = now;
     this.#deliveredAt = now;
@@ -97,10 +103,11 @@ export class Transmitter implements RequestReader {
    * Packets go another way from now on, of which nothing is known. `late`: those under way on the old
    * one may still arrive, however much earlier the new ones do.
    */
-  pathChanged(now: Mono, congestion: Congestion, late: boolean): void {
+  pathChanged(now: Mono, late: boolean): void {
     this.#patientUntil = late ? now + this.#patience() : now;
     this.#pathChangedAt = now;
-    this.congestion = congestion;
+    this.congestion = this.#newModel(now);
+    this.#careful = false;
     this.#smoothed = undefined;
     this.#variation = 0;
     this.#reorder = 0;
@@ -200,6 +207,7 @@ export class Transmitter implements RequestReader {
   endAck(now: Mono): void {
     const acked = this.#delivered - this.#before;
     if (acked > 0) {
+      if (now - this.#ackAt >= OUTAGE) this.#beginAnew(now);
       this.#measure(now, acked);
       this.#probes = 0;
       this.#setProbe(now);
@@ -225,8 +233,8 @@ export class Transmitter implements RequestReader {
     this.#paceAt = undefined;
     for (;;) {
       const lost = this.#firstLost();
+      if (this.#inFlight >= window && (lost === undefined || this.#careful)) return;
       if (lost === undefined) {
-        if (this.#inFlight >= window) return;
         if (w.next === w.end) {
           this.#sourceLimitedUntil = this.#delivered + this.#inFlight || 1;
           return;
@@ -308,6 +316,7 @@ export class Transmitter implements RequestReader {
       // error is bounded by `arrived`, and without it the mean would stand still during repairs.
       this.#smooth(now - newest.sentAt);
       const roundTrip = newest.sends === 1 ? now - newest.sentAt : undefined;
+      if (roundTrip !== undefined) this.#careful = false;
       this.#firstSentAt = newest.sentAt;
       const elapsed = Math.max(newest.sentAt - newest.firstSentAt, now - newest.deliveredAt);
       const sample: AckSample = {
@@ -357,10 +366,26 @@ export class Transmitter implements RequestReader {
       if (age < minimum || (packet.sentAt + tolerance >= this.#newestSentAt && age < oldAge)) continue;
       packet.lost = true;
       this.#inFlight--;
-      this.#lostSince++;
+      if (packet.sentAt >= this.#pathChangedAt) this.#lostSince++;
       this.#lost.push(number);
     }
     this.#named.length = 0;
+  }
+
+  /** After an outage: as after a time-out in TCP (RFC 5681 §3.1), all that was under way goes out again, slowly at first. */
+  #beginAnew(now: Mono): void {
+    this.pathChanged(now, false);
+    const w = this.#window;
+    this.#lost = [];
+    this.#lostHead = 0;
+    this.#inFlight = 0;
+    for (let number = w.start; number !== w.next; number = (number + 1) >>> 0) {
+      const packet = w.get(number);
+      if (!packet) continue;
+      packet.lost = true;
+      this.#lost.push(number);
+    }
+    this.#careful = this.#lost.length > 0;
   }
 
   #setProbe(now: Mono): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { endpoint } from '../../src/wire/endpoint.ts';
 import { numbered, Pair, type Path, transfer } from './pair.ts';
 
 /** Name, path, packets, and the least share of the bottleneck that a transfer must reach, 0..1. */
@@ -101,6 +102,27 @@ test('a session survives an outage of eight seconds and goes on within two', () 
   assert.ok(pair.sent - sent < 3_000);
   pair.until(() => received === 3_000, 20_000);
 });
+
+for (const mover of ['a', 'b'] as const) {
+  test(`a transfer is soon at full speed again when ${mover === 'a' ? 'its sender' : 'its receiver'} moves from a short line to a long one`, () => {
+    const pair = new Pair(5, { latencyMs: 2, rate: 10, queue: 200 }).open();
+    let received = 0;
+    let offered = 0;
+    const fill = () => {
+      while (pair.room() > 0) pair.send(numbered(offered++));
+    };
+    pair.b.onLossless = () => received++;
+    pair.a.onWritable = fill;
+    fill();
+    pair.run(2_000);
+    pair.path = { latencyMs: 150, rate: 1, queue: 200 };
+    pair[mover].endpoint = endpoint('192.0.2.77', 33_445)!;
+    pair.run(5_000);
+    const before = received;
+    pair.run(8_000);
+    assert.ok(received - before > 5_000, `${received - before} packets in 8 s, where 8,000 would fit`);
+  });
+}
 
 test('a lost lone message is sent again without waiting for the next second', () => {
   const pair = new Pair(8, { latencyMs: 20 }).open();
