@@ -113,7 +113,8 @@ const STORE_BUDGET = 96 * 1024 * 1024;
 /**
  * All sessions of one identity (spec: net_crypto). BOUNDED: at most one connection per friend.
  * A session is bound to one endpoint, whose packets from elsewhere count only once that one is silent,
- * and to the way through relays to its peer's DHT key.
+ * and to the way through relays to its peer's DHT key; a hostile friend may have named that of another one,
+ * so those with the same key share it, and what comes is of the session that it opens.
  */
 export class NetCrypto {
   readonly #deps: NetCryptoDeps;
@@ -126,6 +127,7 @@ export class NetCrypto {
   readonly #realShared: SharedKeys;
   readonly #owner: ConnectionOwner;
   readonly #byKey = new Map<KeyId, Connection>();
+  /** By direct address; and those that were heard last over relays, which several sessions may share. */
   readonly #byChannel = new Map<Channel, Connection>();
 
   constructor(env: Env, deps: NetCryptoDeps, hooks: NetCryptoHooks) {
@@ -319,7 +321,7 @@ export class NetCrypto {
     if (user?.handleData(now, from, data)) return true;
     const other = this.#successor(from, data, user) ?? (user ? undefined : this.#moved(now, from, data));
     if (!other) return false;
-    if (isRelayed(from)) this.#claimRelay(now, other, true);
+    if (isRelayed(from)) this.#byChannel.set(from, other);
     else this.#setDirect(now, other, from, true);
     return other.handleData(now, from, data);
   }
@@ -356,23 +358,8 @@ export class NetCrypto {
   #add(now: Mono, realKey: PublicKey, dhtKey: PublicKey): Connection {
     const connection = new Connection(this.#owner, realKey, dhtKey, this.#deps.firstNumber);
     this.#byKey.set(keyId(realKey), connection);
-    this.#claimRelay(now, connection, false);
+    connection.setRelay(now, relayChannelTo(connection.dhtKey));
     return connection;
-  }
-
-  /**
-   * Relays lead to a DHT key, which a hostile friend may have named as its own: an open session keeps
-   * it, attempts share it. `proven`: a data packet came from there.
-   */
-  #claimRelay(now: Mono, connection: Connection, proven: boolean): void {
-    const channel = relayChannelTo(connection.dhtKey);
-    const user = this.#byChannel.get(channel);
-    if (user && user !== connection) {
-      if (user.state === 'established' && !proven) return;
-      if (proven) user.setRelay(now, undefined);
-    }
-    this.#byChannel.set(channel, connection);
-    connection.setRelay(now, channel);
   }
 
   /** `proven`: a data packet came from there, so whoever used the address before is gone. */

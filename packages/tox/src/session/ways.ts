@@ -1,4 +1,5 @@
 import type { Mono } from '../core/env.ts';
+import { Budget } from '../core/source-limiter.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import type { Channel, RelayChannel } from './channel.ts';
 
@@ -27,6 +28,13 @@ const PROBE_INTERVAL = 4_000;
 const PROBE_SPACING = 500;
 /** What comes over it so soon after something that we sent there shows that it works both ways. */
 const PROOF = 2_000;
+/**
+ * Changes of an open session between two ways that are there: each forgets what was measured, and a relay may say
+ * at any rate that the peer came and went.
+ */
+const TURNS = { burst: 8, perSecond: 0.5 };
+/** When to look again after a change that was too much, ms. */
+const TURN_PAUSE = 1_000;
 
 /** The two ways to the peer of one session, straight and through relays, and which of them data takes (docs/adr/0013). */
 export class Ways {
@@ -47,6 +55,8 @@ export class Ways {
   #probedAt: Mono = Number.NEGATIVE_INFINITY;
   #relayHeardAt: Mono = Number.NEGATIVE_INFINITY;
   #doubtAt = Number.POSITIVE_INFINITY;
+  readonly #turns = new Budget(TURNS);
+  #turnAt = Number.POSITIVE_INFINITY;
 
   constructor(hooks: WaysHooks) {
     this.#hooks = hooks;
@@ -54,7 +64,7 @@ export class Ways {
 
   /** The earliest deadline. */
   get wakeAt(): Mono {
-    return Math.min(this.#deadAt, this.#probeAt, this.#doubtAt);
+    return Math.min(this.#deadAt, this.#probeAt, this.#doubtAt, this.#turnAt);
   }
 
   get channel(): Channel | undefined {
@@ -112,6 +122,7 @@ export class Ways {
       this.#deadAt = Number.POSITIVE_INFINITY;
       this.#choose(now);
     }
+    if (now >= this.#turnAt) this.#choose(now);
     if (now >= this.#doubtAt) {
       this.#doubtAt = Number.POSITIVE_INFINITY;
       if (this.relay) this.#hooks.relayDoubted(this.relay);
@@ -124,9 +135,15 @@ export class Ways {
     const heard = now - this.#relayHeardAt < DIRECT_TIMEOUT;
     const relayed = this.relayWay === 'route' || (this.relayWay === 'oob' && heard);
     const direct = this.direct !== undefined && (this.#live || !relayed);
-    this.path = direct ? 'direct' : this.relay !== undefined ? 'relay' : undefined;
-    if (this.path === before || !this.#hooks.isOpen()) return;
-    this.#probeAt = this.path === 'relay' && this.direct !== undefined ? now : Number.POSITIVE_INFINITY;
+    const path = direct ? 'direct' : this.relay !== undefined ? 'relay' : undefined;
+    this.#turnAt = Number.POSITIVE_INFINITY;
+    if (path !== before && this.#hooks.isOpen() && this.channel !== undefined && !this.#turns.take(now)) {
+      this.#turnAt = now + TURN_PAUSE;
+      return;
+    }
+    this.path = path;
+    if (path === before || !this.#hooks.isOpen()) return;
+    this.#probeAt = path === 'relay' && this.direct !== undefined ? now : Number.POSITIVE_INFINITY;
     this.#hooks.changed(now, before);
   }
 
