@@ -85,8 +85,13 @@ export async function handleFetch(context: Context, command: FetchCommand): Prom
   const batch = plan.marksSeen ? SEEN_BATCH : Math.max(uids.length, 1);
   for (let at = 0; at < uids.length; at += batch) {
     const some = uids.subarray(at, at + batch);
-    const seen = plan.marksSeen ? await markSeen(view, some) : NOBODY;
-    written += await (plan.wanted ? fetchRecords : fetchPlain)(context, plan, some, seen);
+    try {
+      const seen = plan.marksSeen ? await markSeen(view, some) : NOBODY;
+      written += await (plan.wanted ? fetchRecords : fetchPlain)(context, plan, some, seen);
+    } catch (error) {
+      view.untold(); // some may be \Seen that were not sent
+      throw error;
+    }
   }
   if (written < uids.length && !command.uid) throw no('Some of the mails have gone', 'EXPUNGEISSUED');
   return 'Done';

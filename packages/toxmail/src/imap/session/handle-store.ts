@@ -11,11 +11,10 @@ export async function handleStore(context: Context, command: StoreCommand): Prom
   const { mode, flags, silent, uid: byUid, unchangedSince } = command;
   if (unchangedSince !== undefined) context.enableCondstore();
   const uids = view.uidsOf(view.resolve(command.set, byUid));
-  const result = await folder.storeFlags(uids, {
-    mode,
-    flags,
-    by: view,
-    ...(unchangedSince !== undefined && { unchangedSince }),
+  const change = { mode, flags, by: view, ...(unchangedSince !== undefined && { unchangedSince }) };
+  const result = await folder.storeFlags(uids, change).catch((error: unknown) => {
+    view.untold(); // some may have been changed before it failed
+    throw error;
   });
   writeKeywords(context);
   const modified = new Set(result.modified);

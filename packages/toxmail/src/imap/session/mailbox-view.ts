@@ -113,6 +113,11 @@ export class MailboxView {
     return uids;
   }
 
+  /** The client has changed flags, and the answer that would have told of them was broken off. */
+  untold(): void {
+    this.#changed = 'all';
+  }
+
   /** The client knows this mail's flags: it was told, or it made them. */
   told(uid: number): void {
     if (this.#changed !== 'all') this.#changed.delete(uid);
