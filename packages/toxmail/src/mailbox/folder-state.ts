@@ -430,6 +430,8 @@ export class FolderState {
       const mail = path === undefined ? undefined : foundOf(path);
       if (!mail) {
         entries.delete(unique);
+        // Came and went before a crash, and the index heard of neither.
+        if (entry.uid > indexed.lastUid) gone.push(entry.uid);
         continue;
       }
       // What the index has and the disk has not went while we were away.

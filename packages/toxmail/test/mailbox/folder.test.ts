@@ -294,6 +294,25 @@ test('nobody hears that mails are gone before a power cut could not bring them b
   assert.deepEqual(heard, [before + 1]);
 });
 
+test('a client that saw a mail hears that it has gone, also if a crash let the index never know of it', async () => {
+  const box = await Box.make();
+  const store = await box.open({
+    onIndex: (index) => {
+      index.add = () => {};
+      index.expunged = () => {};
+    },
+  });
+  let folder = await inbox(store);
+  const uid = await append(folder, mail('x'));
+  const seen = folder.highestModSeq;
+  await folder.remove([uid]);
+  folder = await inbox(await box.restart());
+  assert.deepEqual(await folder.expungedSince(seen), [[uid, uid]]);
+  const told = folder.highestModSeq;
+  folder = await inbox(await box.restart());
+  assert.deepEqual(await folder.expungedSince(told), [], 'once');
+});
+
 test('what another program does to a mail just before us is not undone', async () => {
   const box = await Box.make();
   const files = new FailingFiles(unsynced);

@@ -76,6 +76,8 @@ export class IndexStore {
     const rows = this.prepare(
       'SELECT uid, content, bits, mod_seq, size, date FROM messages WHERE folder = ? ORDER BY uid',
     );
+    const lastUid = (table: 'messages' | 'expunged'): number =>
+      Number(this.prepare(`SELECT max(uid) AS last FROM ${table} WHERE folder = ?`).get(folder)?.last);
     const count = Number(this.prepare('SELECT count(*) AS n FROM messages WHERE folder = ?').get(folder)?.n);
     const mails = {
       uids: new Uint32Array(count),
@@ -84,6 +86,7 @@ export class IndexStore {
       modSeqs: new Float64Array(count),
       sizes: new Float64Array(count),
       dates: new Float64Array(count),
+      lastUid: Math.max(lastUid('messages'), lastUid('expunged')),
       highestModSeq: Number(highest?.m ?? 0),
     };
     let i = 0;

@@ -15,6 +15,8 @@ export interface IndexedMails {
   readonly modSeqs: Float64Array;
   readonly sizes: Float64Array;
   readonly dates: Float64Array;
+  /** The highest that the index has ever been told of, as far as it remembers. */
+  readonly lastUid: number;
   /** 0: the index is new, and what was before it is not known. */
   readonly highestModSeq: number;
 }
