@@ -1,7 +1,7 @@
 import { earlier } from '../core/deadline.ts';
 import type { Env, Mono } from '../core/env.ts';
 import type { SendDatagram } from '../core/machine.ts';
-import { SourceLimiter } from '../core/source-limiter.ts';
+import { Budget, SourceLimiter } from '../core/source-limiter.ts';
 import {
   generateKeyPair,
   type KeyId,
@@ -56,6 +56,11 @@ const ROUTED_INTERVAL = 20_000;
 // Ours.
 /** The first repeats over the DHT: after 2, 4, 8, 16 s; ms. */
 const FIRST_ROUTED_INTERVAL = 2_000;
+/**
+ * News of one friend that count: an honest one has some every second at most, as copies count once. A new DHT key
+ * costs a search, a key pair and the session that there is.
+ */
+const HEARD_RATE = { burst: 16, perSecond: 1 };
 /** Between what a friend is told each time that he announces himself to us; ms. */
 const TELL_HERE_INTERVAL = 500;
 /** Keys shared by our real key with friends and with the nodes that we announce to. */
@@ -111,6 +116,7 @@ interface Friend {
   noReplay: bigint;
   /** What his last DHT-key packet said. */
   heardDhtKey: PublicKey | undefined;
+  readonly heard: Budget;
 }
 
 /**
@@ -260,6 +266,7 @@ export class OnionClient {
       toldHereAt: Number.NEGATIVE_INFINITY,
       noReplay: 0n,
       heardDhtKey: undefined,
+      heard: new Budget(HEARD_RATE),
     };
     this.#friends.set(id, friend);
     this.#searched++;
@@ -401,7 +408,7 @@ export class OnionClient {
   #receiveDhtKey(now: Mono, friend: Friend, plain: Uint8Array, from?: PublicKey): void {
     const body = readDhtKeyBody(plain);
     if (!body || body.noReplay <= friend.noReplay) return;
-    if (from && !sameBytes(from, body.dhtKey)) return;
+    if ((from && !sameBytes(from, body.dhtKey)) || !friend.heard.take(now)) return;
     const arrived = friend.noReplay === 0n || !friend.heardDhtKey || !sameBytes(friend.heardDhtKey, body.dhtKey);
     friend.noReplay = body.noReplay;
     friend.heardDhtKey = body.dhtKey;

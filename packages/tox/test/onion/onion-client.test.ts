@@ -55,6 +55,21 @@ test('a routed DHT-key packet counts only from a friend, for the key that sent i
   assert.equal(a.notices.length, 3, 'a friend whose clock went back is heard after he was online');
 });
 
+test('a friend who tells ever new DHT keys is heard once a second in the long run', () => {
+  const { world, a, b } = trio(13);
+  world.poke(a.at, () => a.client.addFriend(world.now, b.realKeys.publicKey));
+  const dhtKeys = [generateKeyPair(env).publicKey, generateKeyPair(env).publicKey];
+  for (let n = 1; n <= 500; n++) {
+    const dhtKey = dhtKeys[n % 2]!;
+    a.client.handleDhtKeyPacket(
+      world.now + n * 10,
+      dhtKey,
+      routed(b.realKeys, a.realKeys.publicKey, BigInt(n), dhtKey),
+    );
+  }
+  assert.ok(a.notices.length >= 16 && a.notices.length <= 22, `${a.notices.length} in five seconds`);
+});
+
 test('an announce response counts once and only with our sendback', () => {
   const { world, peers } = network(12, 2);
   const [hub, a] = peers as [OnionPeer, OnionPeer];
