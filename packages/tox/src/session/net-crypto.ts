@@ -105,6 +105,12 @@ const COOKIES_ALL = { burst: 2_000, perSecond: 2_000 };
 const COOKIE_SOURCES = 1_024;
 /** Key derivations (50 µs) for requests with unknown keys, all sources together: 2 % of a core. */
 const NEW_KEYS = { burst: 200, perSecond: 400 };
+/**
+ * Handshakes of friends that count, each another one: a key derivation (50 µs) and perhaps a new session. An honest
+ * friend makes one for each attempt, in which several of his ways may have a part.
+ */
+const HANDSHAKES_EACH = { burst: 16, perSecond: 2 };
+const HANDSHAKES_ALL = { burst: 1_024, perSecond: 512 };
 /** BOUNDED: keys with friends, least recently used goes. */
 const REAL_SHARED_KEYS = 512;
 /** BOUNDED: bytes that all sessions together store out of order. */
@@ -124,6 +130,7 @@ export class NetCrypto {
   readonly #cookieRequests = new SourceLimiter(COOKIES_EACH, COOKIES_ALL, COOKIE_SOURCES);
   readonly #newKeys = new Budget(NEW_KEYS);
   readonly #strays = new SourceLimiter(STRAYS_EACH, STRAYS_ALL, STRAY_SOURCES);
+  readonly #handshakes = new SourceLimiter(HANDSHAKES_EACH, HANDSHAKES_ALL, REAL_SHARED_KEYS);
   readonly #realShared: SharedKeys;
   readonly #owner: ConnectionOwner;
   readonly #byKey = new Map<KeyId, Connection>();
@@ -296,6 +303,7 @@ export class NetCrypto {
     const old = this.#byKey.get(keyId(cookie.realKey));
     if (old && (old.knowsHandshake(content) || cookie.issued < old.cookieIssued)) return; // a repeat or a replay
     if (old?.state === 'established' && cookie.issued === old.cookieIssued) return;
+    if (!this.#handshakes.allow(now, keyId(cookie.realKey))) return;
     if (old && old.state !== 'established' && sameBytes(old.dhtKey, cookie.dhtKey)) {
       this.#answerAt(now, old, from);
       old.acceptHandshake(now, from, content, cookie.issued);

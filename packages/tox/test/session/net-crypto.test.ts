@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { generateKeyPair } from '../../src/crypto/keys.ts';
+import { generateKeyPair, randomNonce } from '../../src/crypto/keys.ts';
+import { sharedKey } from '../../src/crypto/sodium.ts';
+import { encodeCookieRequest, encodeHandshake, openCookieResponse } from '../../src/packet/crypto.ts';
 import { testEnv } from '../../src/testing/index.ts';
 import { type Endpoint, endpoint } from '../../src/wire/endpoint.ts';
 import { Pair } from './pair.ts';
@@ -311,6 +313,36 @@ test('changed handshakes are refused, byte by byte', () => {
   assert.deepEqual(pair.b.events, []);
   pair.b.crypto.handle(pair.now, pair.a.endpoint, packet);
   assert.deepEqual(pair.b.events, ['dht-key']);
+});
+
+test('a friend who sends ever new handshakes has few of them answered, and gets in afterwards', () => {
+  const pair = new Pair(19, GOOD);
+  const { a, b } = pair;
+  const shared = sharedKey(a.dhtKeys.publicKey, b.dhtKeys.secretKey)!;
+  const echo = new Uint8Array(8);
+  const env = testEnv(5);
+  let cookie: Uint8Array | undefined;
+  pair.tap = (from, _to, data) => {
+    if (from === b.endpoint) cookie ??= openCookieResponse(shared, echo, data);
+    return false;
+  };
+  const request = encodeCookieRequest(shared, randomNonce(env), a.dhtKeys.publicKey, a.realKeys.publicKey, echo);
+  b.crypto.handle(pair.now, a.endpoint, request);
+  const real = sharedKey(a.realKeys.publicKey, b.realKeys.secretKey)!;
+  const before = pair.sent;
+  for (let i = 0; i < 500; i++) {
+    const content = {
+      baseNonce: randomNonce(env),
+      sessionKey: generateKeyPair(env).publicKey,
+      cookie: new Uint8Array(112),
+    };
+    b.crypto.handle(pair.now + i * 2, a.endpoint, encodeHandshake(real, randomNonce(env), cookie!, content));
+  }
+  assert.ok(pair.sent - before <= 20, `${pair.sent - before} packets`);
+  pair.tap = undefined;
+  pair.run(5_000);
+  pair.connect(a, b);
+  pair.until(() => pair.established(), 5_000);
 });
 
 test('a handshake with a cookie older than 15 seconds is refused', () => {
