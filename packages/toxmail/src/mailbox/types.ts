@@ -189,7 +189,7 @@ export interface AppendOptions {
   readonly flags: readonly string[];
   /** Undefined: now. */
   readonly internalDateMs: number | undefined;
-  /** Octets, as the client announced them. */
+  /** Octets for which there must be room: as the client announced them, with those of mails that it sends together. */
   readonly size: number;
 }
 

@@ -22,6 +22,7 @@ export async function handleAppend(
   literal: LiteralStart,
 ): Promise<string> {
   const appends: Append[] = [];
+  let size = 0;
   let next: { message: AppendMessage; literal: LiteralStart } | undefined = { message: start, literal };
   try {
     const folder = await refusing(input, rules, literal, async () => {
@@ -35,7 +36,8 @@ export async function handleAppend(
         if (announced.size > context.store.appendLimit) throw no('The mail is too big', 'TOOBIG');
         if (appends.length === MESSAGES_MAX) throw no('Too many mails in one APPEND', 'LIMIT');
         const { flags, internalDate } = message;
-        return folder.append({ flags, internalDateMs: internalDate, size: announced.size });
+        size += announced.size;
+        return folder.append({ flags, internalDateMs: internalDate, size });
       });
       appends.push(append);
       if (announced.waits) await rules.goOn();

@@ -258,6 +258,10 @@ test('APPEND stores mails as they come, several at once, with flags and date', a
     'S: e NO [TOOBIG] The mail is too big',
     'C: f APPEND INBOX {6000}',
     'S: f NO [OVERQUOTA] The mailbox is full',
+    'C: f2 APPEND INBOX {3000}', // the same with two that are too many together
+    'S: + OK',
+    `C: ${'x'.repeat(3000)} {3000}`,
+    'S: f2 NO [OVERQUOTA] The mailbox is full',
     'C: g APPEND INBOX {0}',
     'S: g NO An empty mail ends the APPEND',
     'C: h APPEND INBOX {3}',
