@@ -437,7 +437,7 @@ export class Queue {
   }
 
   async #tellDelays(now: number): Promise<void> {
-    for (const row of this.#store.noticesDue(now, NOTICE_AGAIN_MS, EXPIRE_BATCH)) {
+    for (const row of this.#store.noticesDue(now, 2 * NOTICE_AGAIN_MS, EXPIRE_BATCH)) {
       const lane = this.#lane(row.account, row.lane);
       if (lane.jobs.has(row.id)) {
         this.#store.noticed(row.id, now + HOUSEKEEPING_MS); // it is just arriving

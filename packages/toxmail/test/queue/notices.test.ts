@@ -51,6 +51,21 @@ test('the sender of a mail that waits is told after four hours, then daily, and 
   assert.equal(notices.length, 3);
 });
 
+test('a clock that was a year ahead does not keep the sender from hearing of a delay', async (t) => {
+  const bench = new Bench(t);
+  bench.notify = undefined;
+  const notices = await running(bench);
+  const right = bench.scheduler.unixMs();
+  bench.scheduler.setUnixMs(right + 365 * 24 * HOUR);
+  await bench.put('Subject: hi\r\n\r\nbody', A);
+  bench.scheduler.setUnixMs(right);
+  for (let hours = 0; hours < 5; hours++) await bench.scheduler.advance(HOUR);
+  await until(() => notices.length === 1);
+  for (let hours = 0; hours < 18; hours++) await bench.scheduler.advance(HOUR);
+  await bench.calm();
+  assert.equal(notices.length, 1);
+});
+
 test('after a start nobody is told of a delay before the peers had time to appear', async (t) => {
   const bench = new Bench(t);
   bench.notify = undefined;
