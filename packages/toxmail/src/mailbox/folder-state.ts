@@ -11,7 +11,7 @@ import { bitsOf, Keywords } from './keywords.ts';
 import { MailTable, UNKNOWN } from './mail-table.ts';
 import { Parsing } from './parsing.ts';
 import { Turns } from './turns.ts';
-import type { FlagBits, FolderChange, Unsubscribe } from './types.ts';
+import { type FlagBits, type FolderChange, MailboxError, type Unsubscribe } from './types.ts';
 import { type UidEntry, UidList } from './uid-list.ts';
 
 /** Without news of the system a folder's times are looked at so often at most; a look at all names costs more. */
@@ -261,6 +261,8 @@ export class FolderState {
 
   /** Gives UIDs to mails whose files are on the disk, and tells of them. Mails that have one keep it. In a turn. */
   async adopt(found: readonly Found[]): Promise<void> {
+    // The path may be another folder's by now, and so its UID list.
+    if (this.#gone) throw new MailboxError('nonexistent', 'The folder was deleted');
     const { table } = this;
     const fresh = found.filter(({ unique }) => table.indexOfUnique(unique) < 0);
     if (fresh.length === 0) return;

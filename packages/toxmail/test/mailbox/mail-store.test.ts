@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { realFiles } from '../../src/base/files.ts';
@@ -220,6 +220,27 @@ test('a folder that is removed while a session opens it does not come back', asy
     assert.equal(existsSync(work), steps.length < at, `step ${at}, ${steps[at - 1]}`);
   }
   assert.ok(steps.length > 5);
+});
+
+test('what was to go to a folder that was deleted does not end in one of the same name', async () => {
+  const box = await Box.make();
+  const store = await box.open({ files: unsynced });
+  const source = await inbox(store);
+  const uid = await append(source, mail('x'));
+  await store.create('Work');
+  const old = (await store.folder('Work'))!;
+  for (let i = 0; i < 3; i++) await append(old, mail('old'));
+  await store.delete('Work');
+  await store.create('Work');
+  const folder = (await store.folder('Work'))!;
+  const first = await append(folder, mail('new'));
+  const list = await readFile(join(box.maildir, '.Work', 'toxmail-uidlist'), 'utf8');
+  await rejects(source.copy([uid], old), 'nonexistent');
+  await rejects(append(old, mail('late')), 'nonexistent');
+  assert.equal(await readFile(join(box.maildir, '.Work', 'toxmail-uidlist'), 'utf8'), list);
+  await folder.sync();
+  assert.deepEqual([...folder.uids], [first]);
+  assert.deepEqual(await box.names('.Work'), [`cur/${folder.uniqueAt(0)}:2,`]);
 });
 
 test('INBOX is the one inbox in any case; renamed, its mails go and it stays', async () => {
