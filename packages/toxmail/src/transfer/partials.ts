@@ -21,11 +21,10 @@ export class Partials {
     this.#clock = clock;
   }
 
-  /** Creates the folder and removes what no one went on with for a week. */
+  /** Creates the folder and removes what no one went on with for a week, as each new file does. */
   async prepare(): Promise<void> {
     await this.#files.mkdir(this.#folder);
-    const oldest = this.#clock.unixMs() - PARTIAL_AGE_MS;
-    for (const { name, mtimeMs } of await this.#list('')) if (mtimeMs < oldest) await this.#remove(name);
+    await this.#removeOld();
   }
 
   /** Opens what there is of a mail, or a new file. */
@@ -44,8 +43,14 @@ export class Partials {
     await this.#remove(fileName(peer, token));
   }
 
+  async #removeOld(): Promise<void> {
+    const oldest = this.#clock.unixMs() - PARTIAL_AGE_MS;
+    for (const { name, mtimeMs } of await this.#list('')) if (mtimeMs < oldest) await this.#remove(name);
+  }
+
   /** At most PARTIALS_PER_PEER: the one that waited longest goes. */
   async #makeRoom(peer: string): Promise<void> {
+    await this.#removeOld();
     const own = (await this.#list(prefix(peer))).sort((a, b) => a.mtimeMs - b.mtimeMs);
     for (const { name } of own.slice(0, Math.max(0, own.length - PARTIALS_PER_PEER + 1))) await this.#remove(name);
   }
