@@ -72,6 +72,8 @@ export class FriendSearch {
   /** Whether there is a friend request to send. */
   #requestPending = false;
   #started: Mono = Number.NEGATIVE_INFINITY;
+  /** When the search is to begin anew. */
+  #beginAt: Mono = Number.POSITIVE_INFINITY;
   #lastAsked: Mono = Number.NEGATIVE_INFINITY;
 
   constructor(deps: LookupDeps, friend: PublicKey, paths: OnionPaths, hooks: FriendSearchHooks) {
@@ -90,9 +92,15 @@ export class FriendSearch {
     return this.lookup.offer(now, node);
   }
 
-  /** Forgets the back-off: searches and repeats our DHT key as if the friend were new. */
-  hurry(now: Mono): void {
+  /** Forgets the back-off: searches and repeats our DHT key as if the friend were new, from `delay` ms on. */
+  hurry(now: Mono, delay = 0): void {
     if (now - this.#started < HURRY_INTERVAL) return;
+    this.#beginAt = Math.min(this.#beginAt, now + delay);
+    if (delay === 0) this.#begin(now);
+  }
+
+  #begin(now: Mono): void {
+    this.#beginAt = Number.POSITIVE_INFINITY;
     this.#started = now;
     this.#lastAsked = now;
     for (const near of this.lookup.near.values()) {
@@ -100,7 +108,7 @@ export class FriendSearch {
     }
     for (const box of this.#mailboxes.values()) box.told = Math.min(box.told, 1);
     this.lookup.restart(now);
-    this.wake(now);
+    this.#work(now);
   }
 
   /** A new friend request goes to all places where the friend may find it, with the next `wake`. */
@@ -110,6 +118,11 @@ export class FriendSearch {
   }
 
   wake(now: Mono): void {
+    if (this.#beginAt <= now) this.#begin(now);
+    else this.#work(now);
+  }
+
+  #work(now: Mono): void {
     this.lookup.near.dropDead(now);
     for (const near of this.lookup.near.values()) {
       if (this.#askDue(near) <= now) this.#ask(now, near);
@@ -120,7 +133,7 @@ export class FriendSearch {
   }
 
   nextWake(): Mono | undefined {
-    let next = this.lookup.refillDue();
+    let next = earlier(this.lookup.refillDue(), this.#beginAt < Number.POSITIVE_INFINITY ? this.#beginAt : undefined);
     for (const near of this.lookup.near.values()) {
       const due = this.#askDue(near);
       if (due < Number.POSITIVE_INFINITY) next = earlier(next, due);

@@ -141,6 +141,23 @@ test('the search for a friend who stays away gets rare, and mail for him makes i
   assert.ok(during(2_000) >= 3);
 });
 
+test('when all friends are to be searched anew, the line is not filled in one moment', () => {
+  const { world, a } = trio(31);
+  let asked = 0;
+  world.tap = (from, _to, data) => {
+    if (from === a.at && data[0] === 0x80) asked++;
+  };
+  for (let i = 0; i < 100; i++) world.poke(a.at, () => a.client.addFriend(world.now, generateKeyPair(env).publicKey));
+  world.runFor(3_600_000);
+  asked = 0;
+  world.poke(a.at, () => a.client.hurry(world.now));
+  world.runFor(200);
+  const first = asked;
+  world.runFor(4_800);
+  assert.ok(asked >= 200, `${asked} requests in five seconds`);
+  assert.ok(first <= asked / 4, `${first} of ${asked} in the first 0.2 s`);
+});
+
 test('many friends who are away are searched with more patience than a few', () => {
   const asks = (friends: number) => {
     const { world, a } = trio(30);
