@@ -83,6 +83,9 @@ export class RelayClient {
   #deadline: Mono | undefined;
   #nextPing: Mono | undefined;
   #pingId: Uint8Array | undefined;
+  #pingedAt: Mono = Number.NEGATIVE_INFINITY;
+  /** When a frame of the relay last came. */
+  #heardAt: Mono = Number.NEGATIVE_INFINITY;
 
   constructor(env: Env, now: Mono, deps: { dhtKeys: KeyPair; relayKey: PublicKey }, hooks: RelayClientHooks) {
     this.#env = env;
@@ -129,7 +132,10 @@ export class RelayClient {
 
   wake(now: Mono): void {
     if (this.#deadline !== undefined && now >= this.#deadline) {
-      this.#close(this.#state === 'connecting' ? 'no-handshake' : 'ping-timeout');
+      // On a slow line the ping, or its answer, may wait behind seconds of data; but not until the next ping.
+      const alive = this.#heardAt > this.#pingedAt ? this.#heardAt + PING_TIMEOUT : now;
+      if (alive > now && now < this.#nextPing!) this.#deadline = Math.min(alive, this.#nextPing!);
+      else this.#close(this.#state === 'connecting' ? 'no-handshake' : 'ping-timeout');
     } else if (this.#nextPing !== undefined && now >= this.#nextPing) this.#ping(now);
   }
 
@@ -210,6 +216,7 @@ export class RelayClient {
 
   #ping(now: Mono): void {
     this.#pingId = newPingId(this.#env);
+    this.#pingedAt = now;
     this.#nextPing = now + PING_INTERVAL;
     this.#deadline = now + PING_TIMEOUT;
     this.#send({ kind: RELAY_PING, pingId: this.#pingId }, MAX_QUEUED_CONTROL);
@@ -217,6 +224,7 @@ export class RelayClient {
 
   /** False if the connection is of no use any more. */
   #receivePacket(now: Mono, packet: Uint8Array): boolean {
+    this.#heardAt = now;
     if (packet[0]! >= FIRST_ROUTE_ID) {
       const id = packet[0]!;
       // After `dropRoute` some may still be under way.

@@ -60,6 +60,29 @@ test('the relay is pinged every 30 s and left when an answer is missing for 10 s
   assert.equal(relay.client.state, 'closed');
 });
 
+test('while the relay sends, its answer to a ping may take until the next one is due', () => {
+  const relay = new ScriptedRelay().login();
+  relay.advance(30_000);
+  relay.read();
+  const ping = relay.received.at(-1) as { kind: 4; pingId: Uint8Array };
+  for (let at = 35_000; at < 60_000; at += 5_000) {
+    relay.advance(at);
+    relay.send({ kind: 7, peer: peer(), data: Uint8Array.of(1) });
+  }
+  assert.equal(relay.client.state, 'online');
+  relay.send({ kind: 5, pingId: ping.pingId });
+  relay.advance(69_999);
+  assert.equal(relay.client.state, 'online', 'it answered');
+
+  const mute = new ScriptedRelay().login();
+  for (let at = 31_000; at < 60_000; at += 1_000) {
+    mute.advance(at);
+    mute.send({ kind: 7, peer: peer(), data: Uint8Array.of(1) });
+  }
+  mute.advance(60_000);
+  assert.equal(mute.client.state, 'closed', 'it never does');
+});
+
 test('a ping of the relay is answered with the same id', () => {
   const relay = new ScriptedRelay().login();
   const pingId = relay.env.random(8);
