@@ -43,6 +43,7 @@ try {
   copy(folder.join('mails'), dovecot.maildir('me'));
   copy(folder.join('mails'), ourMaildir);
   execFileSync('chown', ['-R', 'mail:mail', folder.join('dovecot/home')]);
+  execFileSync('sync'); // else the first sync of a server, ours of the UIDs, waits for all these copies
   await dovecot.start();
   await toxmail.start();
   const listeners = await toxmail.listeners();
