@@ -107,6 +107,11 @@ export class FolderState {
     return this.#gone;
   }
 
+  /** Throws MailboxError if it was deleted: the path may be another folder's by now, and so its UID list. */
+  mustBeThere(): void {
+    if (this.#gone) throw new MailboxError('nonexistent', 'The folder was deleted');
+  }
+
   listen(listener: (change: FolderChange) => void): Unsubscribe {
     this.#listeners.add(listener);
     return () => {
@@ -261,8 +266,7 @@ export class FolderState {
 
   /** Gives UIDs to mails whose files are on the disk, and tells of them. Mails that have one keep it. In a turn. */
   async adopt(found: readonly Found[]): Promise<void> {
-    // The path may be another folder's by now, and so its UID list.
-    if (this.#gone) throw new MailboxError('nonexistent', 'The folder was deleted');
+    this.mustBeThere();
     const { table } = this;
     const fresh = found.filter(({ unique }) => table.indexOfUnique(unique) < 0);
     if (fresh.length === 0) return;

@@ -453,6 +453,7 @@ export class MailFolder implements Folder {
     const theirs = source.flagsAt(i);
     const bits = known.get(theirs) ?? (await this.#bits(source.flagNames(theirs), true));
     known.set(theirs, bits);
+    this.state.mustBeThere();
     const attributes = /(?:,[SW]=\d+)*$/.exec(source.uniqueAt(i))?.[0] ?? '';
     const name = `${this.state.maildir.uniqueName()}${attributes}${INFO_SEPARATOR}2,${lettersOf(bits)}`;
     const found = foundOf(`cur/${name}`)!;

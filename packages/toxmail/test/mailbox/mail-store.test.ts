@@ -236,6 +236,8 @@ test('what was to go to a folder that was deleted does not end in one of the sam
   const first = await append(folder, mail('new'));
   const list = await readFile(join(box.maildir, '.Work', 'toxmail-uidlist'), 'utf8');
   await rejects(source.copy([uid], old), 'nonexistent');
+  await rejects(source.move([uid], old), 'nonexistent');
+  assert.deepEqual([...source.uids], [uid]);
   await rejects(append(old, mail('late')), 'nonexistent');
   assert.equal(await readFile(join(box.maildir, '.Work', 'toxmail-uidlist'), 'utf8'), list);
   await folder.sync();
