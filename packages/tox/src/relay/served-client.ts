@@ -21,6 +21,8 @@ const MAX_QUEUED_CONTROL = MAX_QUEUED + 64 * 1_024;
 /** c-toxcore sends all packets of a session so while a route is missing. */
 const OOB_RATE = { burst: 1_024, perSecond: 256 };
 const ONION_RATE = { burst: 1_024, perSecond: 256 };
+/** Routes asked for: twice as many as there are, for a log-in and what follows. The peers hear of each. */
+const ROUTE_RATE = { burst: 480, perSecond: 32 };
 
 /** A client's route: what it wants to talk to, and whether that one is there. */
 export interface Route {
@@ -60,6 +62,7 @@ export class ServedClient {
   lastActive: Mono;
   readonly oob = new Budget(OOB_RATE);
   readonly onion = new Budget(ONION_RATE);
+  readonly asked = new Budget(ROUTE_RATE);
   readonly traffic: Budget;
   readonly #pool: SendPool;
   #session: RelaySession | undefined;

@@ -85,7 +85,7 @@ export class Switchboard {
   #handle(now: Mono, client: ServedClient, packet: RelayPacket): boolean {
     switch (packet.kind) {
       case ROUTING_REQUEST:
-        return this.#open(client, packet.peer);
+        return this.#open(now, client, packet.peer);
       case CONNECT_NOTIFICATION:
         return true; // means nothing here
       case DISCONNECT_NOTIFICATION:
@@ -113,7 +113,7 @@ export class Switchboard {
     }
   }
 
-  #open(client: ServedClient, peer: PublicKey): boolean {
+  #open(now: Mono, client: ServedClient, peer: PublicKey): boolean {
     const respond = (id: number) => client.sendControl({ kind: ROUTING_RESPONSE, id, peer });
     const peerId = keyId(peer);
     if (peerId === client.id) return respond(NO_ROUTE);
@@ -121,7 +121,7 @@ export class Switchboard {
     if (known !== undefined) return respond(known);
     const free = client.routes.indexOf(undefined);
     const index = free >= 0 ? free : client.routes.length;
-    if (index >= MAX_ROUTES) return respond(NO_ROUTE);
+    if (index >= MAX_ROUTES || !client.asked.take(now)) return respond(NO_ROUTE);
     const id = FIRST_ROUTE_ID + index;
     if (!respond(id)) return false;
     const route: Route = { peer: peerId, other: undefined, otherId: 0 };

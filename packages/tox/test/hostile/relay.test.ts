@@ -166,6 +166,25 @@ test('nobody gets more than 1024 packets out of band and 256 a second from one c
   assert.ok(rude.line.open);
 });
 
+test('a client that asks for a route and drops it, over and over, does not flood its peer with the news', () => {
+  const service = new Service();
+  const { a, b, talk } = friends(service);
+  const flapper = service.guest();
+  a.client.requestRoute(flapper.keys.publicKey);
+  service.settle();
+  a.news();
+  for (let i = 0; i < 2_000; i++) {
+    flapper.client.requestRoute(a.keys.publicKey);
+    service.settle();
+    flapper.client.dropRoute(16);
+    service.settle();
+  }
+  const heard = a.news().length;
+  assert.ok(heard > 100 && heard <= 2 * 480, `${heard} notifications`);
+  talk();
+  assert.ok(b.online);
+});
+
 test('onion requests have a rate of their own', () => {
   const service = new Service();
   const rude = service.raw(PING);
