@@ -35,6 +35,33 @@ for (const [seconds, limit] of [
   });
 }
 
+test('a node whose clock jumps eight hours ahead, as after a sleep, is back in three seconds and in no hurry', () => {
+  const { network, cut, lone } = stage(6, 12, 2);
+  const { world, people } = network;
+  const { tox, at } = lone;
+  const friends = people.filter((person) => lone.online.has(person.key));
+  cut.add(lone);
+  world.remove(at); // asleep
+  world.runFor(300_000);
+  assert.ok(friends.every((friend) => !friend.online.has(lone.key)));
+  cut.clear();
+  const slept = 8 * 3_600_000;
+  world.add(at, {
+    receive: (now, from, data) => tox.receive(now + slept, from, data),
+    wake: (now) => tox.wake(now + slept),
+    nextWake: () => (tox.nextWake() ?? Number.POSITIVE_INFINITY) - slept,
+    takeDatagram: () => tox.takeDatagram(),
+    takeEvent: () => tox.takeEvent(),
+  });
+  let sent = 0;
+  world.tap = (from) => {
+    if (from === at) sent++;
+  };
+  const back = () => friends.every((friend) => friend.online.has(lone.key) && lone.online.has(friend.key));
+  world.runUntil(back, 3_000, 'back');
+  assert.ok(sent < 1_000, `${sent} datagrams`);
+});
+
 test('a node whose network was away for ten minutes is back in three seconds once it is told', (t) => {
   const { network, cut, lone, back } = stage(2, 12, 2);
   cut.add(lone);

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { testEnv } from '../../src/testing/index.ts';
+import { Tox } from '../../src/tox.ts';
+import { endpoint } from '../../src/wire/endpoint.ts';
 import { Network } from './network.ts';
 
 test('after a crash a node is back with its friends at once where it met them, even if all other nodes are gone', () => {
@@ -47,4 +50,36 @@ test('a friend who crashed and nobody told is found long before his connection t
   network.restart(crashed, true);
   friend.online.delete(crashed.key); // to see him come
   network.world.runUntil(() => friend.online.has(crashed.key), 6_000, 'the friend met again');
+});
+
+test('two programs that run with copies of one profile take their friends from each other at a walk, not a run', () => {
+  const network = new Network(11, 10);
+  const pairs = network.befriend(2);
+  network.world.runUntil(() => pairs.every((pair) => network.areOnline(pair)), 20_000, 'all friends online');
+
+  const { world } = network;
+  const one = network.people[5]!;
+  const save = one.tox.save(world.now);
+  const copyAt = endpoint('99.9.9.9', 33_445)!;
+  world.add(
+    copyAt,
+    new Tox(
+      testEnv(4_242, () => world.now),
+      world.now,
+      { save },
+    ),
+  );
+  let sent = 0;
+  let changes = 0;
+  world.tap = (from) => {
+    if (from === one.at || from === copyAt) sent++;
+  };
+  const { onEvent } = world;
+  world.onEvent = (event) => {
+    onEvent(event);
+    if (event.who === one.at && event.event.type === 'friend-connection') changes++;
+  };
+  world.runFor(60_000);
+  assert.ok(changes > 4 && changes < 120, `${changes} changes of two friends in a minute`);
+  assert.ok(sent < 6_000, `${sent} datagrams of both in a minute`);
 });
