@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { errorCode, type OpenFile } from '../base/files.ts';
 import { Slices } from '../base/slices.ts';
-import { type FolderState, uniqueOf } from './folder-state.ts';
+import { uniqueOf } from '../maildir/name.ts';
+import type { FolderState } from './folder-state.ts';
 import type { MailIndex } from './index/mail-index.ts';
 import { UNKNOWN } from './mail-table.ts';
 import { FileMessageReader } from './message-reader.ts';

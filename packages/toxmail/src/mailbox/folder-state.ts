@@ -4,7 +4,7 @@ import { errorCode, type FileSystem } from '../base/files.ts';
 import { errorField, type Logger } from '../base/log.ts';
 import { Slices } from '../base/slices.ts';
 import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
-import { INFO_SEPARATOR, parseName } from '../maildir/name.ts';
+import { parseName, uniqueOf } from '../maildir/name.ts';
 import { FolderWatch } from './folder-watch.ts';
 import type { FolderKey, IndexedMails, KnownMail, MailIndex } from './index/mail-index.ts';
 import { bitsOf, Keywords } from './keywords.ts';
@@ -393,16 +393,9 @@ export class FolderState {
 
   /** All names of the folder, as `cur/NAME` or `new/NAME`. */
   async #read(each: (path: string) => void): Promise<void> {
-    const { files, scheduler } = this.deps;
+    const { scheduler } = this.deps;
     const from = scheduler.mono();
-    const slices = new Slices();
-    // new/ before cur/: a mail that another program moves meanwhile is seen twice rather than never.
-    for (const sub of ['new/', 'cur/']) {
-      for (const name of await files.readdir(join(this.maildir.path, sub))) {
-        if (slices.over) await slices.pause();
-        each(sub + name);
-      }
-    }
+    await this.maildir.eachName((sub, name) => each(`${sub}/${name}`));
     this.#lookedAt = scheduler.mono();
     this.#lookTook = this.#lookedAt - from;
   }
@@ -414,10 +407,7 @@ export class FolderState {
   }
 
   async #times(): Promise<string> {
-    const { files } = this.deps;
-    const times = [];
-    for (const sub of ['new', 'cur']) times.push((await files.stat(join(this.maildir.path, sub)))?.mtimeMs);
-    return times.join(' ');
+    return (await this.maildir.times()).join(' ');
   }
 
   /** At the start: files, UID list and index make the table. `found`: paths of listed mails by their unique part. */
@@ -508,12 +498,6 @@ export function foundOf(path: string): Found | undefined {
 
 /** What Node makes of bytes that are not UTF-8. */
 const NOT_UTF8 = '\ufffd';
-
-/** The part of `cur/NAME` that stays. */
-export function uniqueOf(path: string): string {
-  const end = path.indexOf(INFO_SEPARATOR, 4);
-  return path.slice(4, end < 0 ? undefined : end);
-}
 
 /** Mails found together get UIDs in the order of arrival. One that was seen in two places counts where it was last. */
 function inOrder(found: Found[]): Found[] {

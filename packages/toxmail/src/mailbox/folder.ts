@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { errorCode, unlinkIfThere } from '../base/files.ts';
 import { Slices } from '../base/slices.ts';
 import type { Maildir, MaildirWriter } from '../maildir/maildir.ts';
-import { INFO_SEPARATOR } from '../maildir/name.ts';
+import { INFO_SEPARATOR, uniqueOf } from '../maildir/name.ts';
 import { copyFile } from './copy-file.ts';
 import { FolderReader } from './folder-reader.ts';
-import { type FolderDeps, FolderState, type Found, foundOf, uniqueOf } from './folder-state.ts';
+import { type FolderDeps, FolderState, type Found, foundOf } from './folder-state.ts';
 import { lettersOf } from './keywords.ts';
 import { UNKNOWN } from './mail-table.ts';
 import {

@@ -16,12 +16,17 @@ const TMP_AGE_MS = 36 * 3_600_000;
 const KNOWN_SIZES_MAX = 100_000;
 /** Read on the spot: a large folder of another program's mails has many that are small. */
 const READ_CHUNK = 32 * 1024;
+/** Read in this order: a mail that another program moves meanwhile is seen twice rather than never. */
+const FOLDERS = ['new', 'cur'] as const;
 
-export interface MaildirMessage {
+export interface MailPlace {
   /** Identifies the mail as long as it exists, whatever its flags. */
   readonly unique: string;
   /** Where it was when listed: `new/NAME` or `cur/NAME`. */
   readonly path: string;
+}
+
+export interface MaildirMessage extends MailPlace {
   /** Bytes of the file; undefined if the name does not say so. */
   readonly size: number | undefined;
   /** Bytes with every line end as CRLF, if the name says so. */
@@ -123,30 +128,43 @@ export class Maildir {
     return this.#curFolder.sync();
   }
 
+  /** Times of the last change of new/ and cur/, milliseconds since 1970; undefined for one that is not there. */
+  async times(): Promise<(number | undefined)[]> {
+    const times = [];
+    for (const folder of FOLDERS) times.push((await this.#files.stat(join(this.path, folder)))?.mtimeMs);
+    return times;
+  }
+
+  /** All names, also those that are no mails. */
+  async eachName(see: (folder: string, name: string) => void): Promise<void> {
+    const slices = new Slices();
+    for (const folder of FOLDERS) {
+      for (const name of await this.#files.readdir(join(this.path, folder))) {
+        if (slices.over) await slices.pause();
+        see(folder, name);
+      }
+    }
+  }
+
   /** All mails, oldest first. One directory read per folder: 100,000 mails take well under a second. */
   async list(): Promise<MaildirMessage[]> {
     const found: MaildirMessage[] = [];
-    const slices = new Slices();
-    // new/ before cur/: a mail that another program moves meanwhile is seen twice rather than never.
-    for (const folder of ['new', 'cur']) {
-      for (const name of await this.#files.readdir(join(this.path, folder))) {
-        if (slices.over) await slices.pause();
-        const parts = parseName(name);
-        if (parts) found.push(message(folder, name, parts));
-      }
-    }
+    await this.eachName((folder, name) => {
+      const parts = parseName(name);
+      if (parts) found.push(message(folder, name, parts));
+    });
     found.sort(byArrival);
     // The same mail stands beside itself then; where it was seen last it is.
     return found.filter(({ unique }, i) => found[i + 1]?.unique !== unique);
   }
 
   /** Opens a mail for reading, also if its flags or folder changed since it was listed. */
-  async open(mail: MaildirMessage): Promise<OpenFile | undefined> {
+  async open(mail: MailPlace): Promise<OpenFile | undefined> {
     return this.#withPath(mail, (path) => this.#files.open(path, 'read'));
   }
 
   /** True if it was there. Not synced: after a power cut a removed mail may be back. */
-  async remove(mail: MaildirMessage): Promise<boolean> {
+  async remove(mail: MailPlace): Promise<boolean> {
     const done = await this.#withPath(mail, async (path) => {
       await this.#files.unlink(path);
       return true;
@@ -185,7 +203,7 @@ export class Maildir {
     return size.total;
   }
 
-  async #withPath<T>(mail: MaildirMessage, use: (path: string) => Promise<T>): Promise<T | undefined> {
+  async #withPath<T>(mail: MailPlace, use: (path: string) => Promise<T>): Promise<T | undefined> {
     try {
       return await use(join(this.path, mail.path));
     } catch (error) {
@@ -202,7 +220,7 @@ export class Maildir {
   }
 
   async #find(unique: string): Promise<string | undefined> {
-    for (const folder of ['new', 'cur']) {
+    for (const folder of FOLDERS) {
       const name = (await this.#files.readdir(join(this.path, folder))).find((n) => parseName(n)?.unique === unique);
       if (name !== undefined) return `${folder}/${name}`;
     }

@@ -56,6 +56,12 @@ export function parseName(name: string): NameParts | undefined {
   };
 }
 
+/** The part of `cur/NAME` or `new/NAME` that stays. */
+export function uniqueOf(path: string): string {
+  const end = path.indexOf(INFO_SEPARATOR, 4);
+  return path.slice(4, end < 0 ? undefined : end);
+}
+
 /** A host name as part of a file name: the three signs with a meaning are written in octal, as the Maildir page says. */
 export function hostPart(host: string): string {
   const safe = host.replace(/[/:,;]/g, (sign) => `\\${sign.charCodeAt(0).toString(8).padStart(3, '0')}`);

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { OpenFile } from '../base/files.ts';
-import { Slices } from '../base/slices.ts';
-import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
+import type { Maildir } from '../maildir/maildir.ts';
+import type { MailList } from './mail-list.ts';
 
 /**
  * The mailbox as one session sees it: numbered once after the log-in (RFC 1939 §5), whatever arrives or goes meanwhile.
@@ -9,31 +9,12 @@ import type { Maildir, MaildirMessage } from '../maildir/maildir.ts';
  */
 export class Maildrop {
   readonly #maildir: Maildir;
-  readonly #mails: readonly MaildirMessage[];
-  readonly #sizes: readonly number[];
-  /** Of all, also the deleted ones. */
-  readonly #octets: number;
+  readonly #mails: MailList;
   readonly #deleted = new Set<number>();
 
-  private constructor(maildir: Maildir, mails: readonly MaildirMessage[], sizes: readonly number[]) {
+  constructor(maildir: Maildir, mails: MailList) {
     this.#maildir = maildir;
     this.#mails = mails;
-    this.#sizes = sizes;
-    this.#octets = sizes.reduce((sum, size) => sum + size, 0);
-  }
-
-  static async open(maildir: Maildir): Promise<Maildrop> {
-    const mails: MaildirMessage[] = [];
-    const sizes: number[] = [];
-    const slices = new Slices(1);
-    for (const mail of await maildir.list()) {
-      if (mail.wireSize === undefined && slices.over) await slices.pause();
-      const size = mail.wireSize ?? (await maildir.wireSizeOf(mail));
-      if (size === undefined) continue; // another program has just removed it
-      mails.push(mail);
-      sizes.push(size);
-    }
-    return new Maildrop(maildir, mails, sizes);
   }
 
   /** Numbers of the mails that are not deleted, from 1 up. */
@@ -51,24 +32,24 @@ export class Maildrop {
 
   /** Octets as sent, byte-stuffing not counted. `has(n)`. */
   size(n: number): number {
-    return this.#sizes[n - 1]!;
+    return this.#mails.sizeAt(n - 1);
   }
 
   /** Stays the same for the mail's life: a hash of its name, as other programs' names may hold any sign. */
   uid(n: number): string {
-    return hash('sha256', this.#mails[n - 1]!.unique).slice(0, UID_DIGITS);
+    return hash('sha256', this.#mails.at(n - 1).unique).slice(0, UID_DIGITS);
   }
 
   /** Of those that are not deleted. */
   count(): { mails: number; octets: number } {
-    let octets = this.#octets;
+    let octets = this.#mails.octets;
     for (const n of this.#deleted) octets -= this.size(n);
     return { mails: this.#mails.length - this.#deleted.size, octets };
   }
 
   /** Undefined if another program removed it. */
   open(n: number): Promise<OpenFile | undefined> {
-    return this.#maildir.open(this.#mails[n - 1]!);
+    return this.#maildir.open(this.#mails.at(n - 1));
   }
 
   delete(n: number): void {
@@ -85,7 +66,7 @@ export class Maildrop {
     let failed = 0;
     for (const n of this.#deleted) {
       try {
-        await this.#maildir.remove(this.#mails[n - 1]!);
+        await this.#maildir.remove(this.#mails.at(n - 1));
       } catch {
         failed++;
       }

@@ -15,6 +15,7 @@ import {
   IDLE_TIMEOUT_MS,
   PIPELINE_MAX,
 } from './limits.ts';
+import type { MailLists } from './mail-list.ts';
 import { MailText } from './mail-text.ts';
 import { Maildrop } from './maildrop.ts';
 
@@ -34,6 +35,7 @@ export interface Pop3Deps {
   onLogin?(remote: string, ok: boolean, user: string): void;
   /** Accounts in use: the maildrop is one session's at a time (RFC 1939 §4). */
   readonly locks: Set<string>;
+  readonly lists: MailLists;
 }
 
 type State = 'authorization' | 'transaction' | 'closed';
@@ -244,7 +246,7 @@ export class Pop3Session implements ClientSession {
   }
 
   async #logIn(user: string, password: string): Promise<void> {
-    const { authenticate, throttled, onLogin, locks, log } = this.#deps;
+    const { authenticate, throttled, onLogin, locks, lists, log } = this.#deps;
     if (throttled?.(this.#remote, user)) {
       await this.#send('-ERR [SYS/TEMP] Too many failed log-ins; try again later');
       return this.shutDown();
@@ -262,7 +264,7 @@ export class Pop3Session implements ClientSession {
     if (locks.has(login.account)) return this.#send('-ERR [IN-USE] Another program is reading this mailbox');
     locks.add(login.account);
     try {
-      const drop = await Maildrop.open(login.maildir);
+      const drop = new Maildrop(login.maildir, await lists.of(login.maildir));
       if (this.#closed()) {
         locks.delete(login.account);
         return;

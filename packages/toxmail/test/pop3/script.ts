@@ -6,12 +6,15 @@ import type { Scheduler } from '../../src/base/clock.ts';
 import { realFiles } from '../../src/base/files.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { Maildir } from '../../src/maildir/maildir.ts';
+import { MailLists } from '../../src/pop3/mail-list.ts';
 import { type Pop3Deps, Pop3Session } from '../../src/pop3/session.ts';
+import { FailingFiles } from '../../src/testing/failing-files.ts';
 import { settle, VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
 
 /** A mailbox on the disk with mails of given content, and sessions on it without a socket. */
 export class Mailbox {
   readonly path = mkdtempSync(join(tmpdir(), 'toxmail-pop3-'));
+  readonly files = new FailingFiles(realFiles);
   readonly maildir: Maildir;
   readonly scheduler: Scheduler & VirtualScheduler = new VirtualScheduler();
   readonly deps: Pop3Deps;
@@ -19,13 +22,14 @@ export class Mailbox {
   constructor(mails: readonly string[] = []) {
     for (const folder of ['tmp', 'new', 'cur']) mkdirSync(join(this.path, folder));
     for (const [i, mail] of mails.entries()) this.put(`new/${1_700_000_000 + i}.M1P1Q1.other`, mail);
-    this.maildir = new Maildir(realFiles, this.path, this.scheduler, 'test');
+    this.maildir = new Maildir(this.files, this.path, this.scheduler, 'test');
     this.deps = {
       authenticate: async (user, password) =>
         user === 'mrose' && password === 'secret word' ? { account: 'mrose', maildir: this.maildir } : undefined,
       scheduler: this.scheduler,
       log: silentLogger,
       locks: new Set(),
+      lists: new MailLists(this.scheduler),
     };
   }
 
