@@ -43,7 +43,7 @@ const JOBS_MAX = 256;
 const HOUSEKEEPING_MS = 3_600_000;
 /** product.md: the sender of a mail that waits is told daily, after the first time. */
 const NOTICE_AGAIN_MS = DAY_MS;
-/** Ours: after a start the peers are given so long to appear before anybody is told of delays. */
+/** Ours: after a start the peers are given so long to appear before a mail is given back or anybody told of delays. */
 const NOTICE_GRACE_MS = 600_000;
 /** Ours: between passes that find more to do than one of them does. */
 const NEXT_PASS_MS = 10_000;
@@ -70,7 +70,7 @@ export class Queue {
   readonly #starved = new Set<Lane>();
   readonly #running = new Set<Promise<void>>();
   #jobs = 0;
-  /** Monotonic time before which nobody is told of delays. */
+  /** Monotonic time before which nothing is given back, and nobody told of delays. */
   #noticesFrom = Number.POSITIVE_INFINITY;
   #state: 'new' | 'running' | 'stopped' = 'new';
   #housekeeping: Cancel = () => {};
@@ -414,12 +414,13 @@ export class Queue {
     const now = scheduler.unixMs();
     let wait = HOUSEKEEPING_MS;
     try {
-      const late = this.#store.expired(now, EXPIRE_BATCH);
+      const settled = scheduler.mono() >= this.#noticesFrom;
+      const late = settled ? this.#store.expired(now, EXPIRE_BATCH) : [];
       for (const row of late) {
         if (this.#lanes.get(laneKey(row.account, row.lane))?.jobs.has(row.id)) continue;
         await this.#end(row, () => this.#fail(row, row.status ?? status.expired(LIFETIME_DAYS), row.sent));
       }
-      if (scheduler.mono() >= this.#noticesFrom) await this.#tellDelays(now);
+      if (settled) await this.#tellDelays(now);
       this.#store.prune(now - KEEP_FINISHED_MS, KEEP_FINISHED_MAX);
       for (const lane of this.#lanes.values()) lane.rewind(); // the numbers of what was forgotten are given again
       // What is accepted until the next pass is not due before the one after it.

@@ -164,6 +164,25 @@ test('after 30 days a mail is given back, with the last thing the other side sai
   assert.deepEqual([bench.local.jobs.length, bench.kept().length], [1, 1]);
 });
 
+test('a mail that expired while the daemon was off is still sent if its recipient appears at once', async (t) => {
+  const bench = new Bench(t);
+  await bench.queue.start();
+  const [first] = await bench.put('x', A);
+  const [second] = await bench.put('x', B);
+  bench.restart();
+  bench.scheduler.setUnixMs(bench.scheduler.unixMs() + 40 * DAY);
+  bench.local.answer = () => ({ kind: 'delivered' });
+  await bench.queue.start();
+  await bench.scheduler.advance(60_000);
+  bench.tox.answer = () => ({ kind: 'delivered' });
+  bench.queue.peerOnline('mum', KEY_A);
+  await bench.calm();
+  assert.equal(bench.queue.get(first!)!.state, 'delivered');
+  await bench.scheduler.advance(DAY / 24);
+  await bench.calm();
+  assert.equal(bench.queue.get(second!)!.state, 'failed');
+});
+
 test('a cancelled mail is not sent, leaves no notice, and cannot be cancelled twice', async (t) => {
   const bench = new Bench(t);
   await bench.queue.start();
