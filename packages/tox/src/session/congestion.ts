@@ -72,6 +72,11 @@ const RATE_AGE = 1_000;
 /** A minimum older than this is measured anew with a nearly empty path for a moment; ms. */
 const MIN_ROUND_TRIP_AGE = 10_000;
 const PROBE_DURATION = 200;
+/** The window fell by a quarter, and the round trip by less than a tenth: it is not our queue that makes it long. */
+const WINDOW_FELL = 0.75;
+const ROUND_TRIP_STAYED = 0.9;
+/** Longer than the model explains by so much, a round trip is suspect. */
+const SUSPECT = 2;
 /** Longest spacing of acknowledgements that the window makes up for (c-toxcore under load: 50 ms). */
 const MAX_ACK_GAP = 100;
 /** Most that unevenness of the round trip adds: in ms, and as so many smallest round trips and ms. */
@@ -87,6 +92,11 @@ export class PathModel implements Congestion {
   minRoundTrip: number | undefined;
   #minRoundTripAt: Mono;
   #probing: { until: Mono; min: number | undefined } | undefined;
+  /** Smallest round trip of this round; and that of the round in which it became suspect, with the window of then. */
+  #roundMin: number | undefined;
+  #suspect: { readonly window: number; readonly roundTrip: number } | undefined;
+  /** The window at the end of the round before, and of the one before that: with it the packets of this round left. */
+  #windows: [number, number] = [INITIAL_WINDOW, INITIAL_WINDOW];
   #state: 'startup' | 'drain' | 'probe' = 'startup';
   readonly #rates = new WindowedMax();
   #ackGap = 0;
@@ -125,6 +135,7 @@ export class PathModel implements Congestion {
     if (this.#state === 'startup' && lossy) this.#state = 'drain';
     if (round) {
       if (lossy && !this.#fed) this.#slowDown(now);
+      this.#checkLonger(now);
       this.#roundEnd = s.delivered;
       this.#roundAt = now;
       if (this.#state === 'startup' && !s.sourceLimited) this.#checkPlateau(s.roundTrip);
@@ -148,6 +159,7 @@ export class PathModel implements Congestion {
 
   #measureRoundTrip(now: Mono, s: AckSample): void {
     const sample = s.roundTrip;
+    if (sample !== undefined) this.#roundMin = Math.min(sample, this.#roundMin ?? sample);
     if (sample !== undefined && (this.minRoundTrip === undefined || sample <= this.minRoundTrip)) {
       this.minRoundTrip = sample;
       this.#minRoundTripAt = now;
@@ -161,6 +173,26 @@ export class PathModel implements Congestion {
       this.#minRoundTripAt = now;
     } else if (now - this.#minRoundTripAt > MIN_ROUND_TRIP_AGE && !s.sourceLimited) {
       this.#probing = { until: now + PROBE_DURATION + this.#path(), min: undefined };
+    }
+  }
+
+  /** The way itself has become longer: else the window would shrink until the smallest round trip is measured anew. */
+  #checkLonger(now: Mono): void {
+    const roundTrip = this.#roundMin;
+    const window = this.#windows[1];
+    this.#windows = [this.window, this.#windows[0]];
+    this.#roundMin = undefined;
+    if (roundTrip === undefined) return;
+    const before = this.#suspect;
+    if (roundTrip < SUSPECT * this.#path()) {
+      this.#suspect = undefined;
+    } else if (!before || window > before.window) {
+      this.#suspect = { window, roundTrip };
+    } else if (window <= WINDOW_FELL * before.window) {
+      this.#suspect = { window, roundTrip };
+      if (roundTrip < ROUND_TRIP_STAYED * before.roundTrip) return;
+      this.#suspect = undefined;
+      this.#probing ??= { until: now + PROBE_DURATION + 2 * roundTrip, min: undefined };
     }
   }
 
