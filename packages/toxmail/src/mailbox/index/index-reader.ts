@@ -2,12 +2,16 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { KEPT_FIELDS } from '../mime/parse-mail.ts';
 import type { Wanted } from '../types.ts';
 import type { IndexedContent } from './mail-index.ts';
+import { PageCaches } from './page-caches.ts';
 import { isDamage, openForReading } from './schema.ts';
 
 /** Characters that one call reads, besides the last mail's: a millisecond or so. */
 const READ_MAX = 512 * 1024;
 
 type Text = Exclude<keyof IndexedContent, 'headerFields'>;
+/** Of the daemon's thread. */
+const pageCaches = new PageCaches();
+
 type Row = readonly (string | number | null)[];
 
 /** Of what is wanted, the columns; their names here are those of IndexedContent. */
@@ -100,6 +104,7 @@ export class IndexReader {
 
   #prepare(text: string): StatementSync {
     this.#sql ??= openForReading(this.#path);
+    pageCaches.used(this.#sql);
     let statement = this.#statements.get(text);
     if (!statement) {
       statement = this.#sql.prepare(text);

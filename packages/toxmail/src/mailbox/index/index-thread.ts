@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { searchIndex, sortIndex } from './index-search.ts';
 import { IndexStore } from './index-store.ts';
 import { Indexer } from './indexer.ts';
+import { PageCaches } from './page-caches.ts';
 import { Progress } from './progress.ts';
 import type { Answer, FromThread, ToThread } from './protocol.ts';
 import { isDamage, isPassing, openIndexFile, removeIndex } from './schema.ts';
@@ -17,6 +18,7 @@ const progress = new Progress(workerData as SharedArrayBuffer);
 const indexes = new Map<number, Opened>();
 /** Of those that are to be open; one that could not be opened is tried again when it is needed. BOUNDED like them. */
 const wanted = new Map<number, { readonly path: string; readonly again: boolean }>();
+const pageCaches = new PageCaches();
 let stepping = false;
 
 type Change = Extract<ToThread, { do: 'add' | 'known' | 'flags' | 'expunged' | 'forget' }>;
@@ -50,6 +52,7 @@ function perform(message: ToThread): Answer {
   if (message.do === 'open') wanted.set(message.index, { path: message.path, again: message.again ?? false });
   const opened = indexes.get(message.index) ?? open(message.index);
   const { store, indexer } = opened;
+  pageCaches.used(store.sql);
   switch (message.do) {
     case 'open':
       return undefined;
@@ -159,6 +162,7 @@ function again(): void {
         if (indexer.step()) readAt = performance.now();
         else if (performance.now() < readAt + QUIET_MS || !store.tidy()) continue;
         worked = true;
+        pageCaches.used(store.sql);
         opened.complained = false;
       } catch (error) {
         failed(index, error);
