@@ -148,7 +148,7 @@ export class FolderState {
     await this.keywords.refresh();
     this.#watch = this.#watched();
     const options = { fresh: this.deps.fresh(path), validity: this.deps.uidValidity };
-    const { list, entries } = await UidList.open(files, scheduler, this.maildir, options);
+    const { list, entries, begun } = await UidList.open(files, scheduler, this.maildir, options);
     this.#list = list;
     index.onParsed(this.key, this.#parsing);
     await this.turn(async () => {
@@ -161,7 +161,8 @@ export class FolderState {
         if (unique !== undefined && entries.has(unique)) listed.set(unique, path);
         else take(fresh, foundOf(path));
       };
-      const [indexed] = await Promise.all([index.load(this.key), this.#read(see)]);
+      // The thread takes a moment to start: a new UIDVALIDITY, of which it knows nothing, does not wait for it.
+      const [indexed] = await Promise.all([begun ? NOT_INDEXED : index.load(this.key), this.#read(see)]);
       await this.#merge(listed, entries, indexed);
       await this.adopt(inOrder(fresh));
     });
@@ -495,6 +496,17 @@ export function foundOf(path: string): Found | undefined {
   const { unique, wireSize, unixSeconds: seconds = 0, flags } = parts;
   return { unique, path, wireSize, seconds, bits: bitsOf(flags) };
 }
+
+const NOT_INDEXED: IndexedMails = {
+  uids: new Uint32Array(0),
+  contents: new Uint32Array(0),
+  bits: new Uint32Array(0),
+  modSeqs: new Float64Array(0),
+  sizes: new Float64Array(0),
+  dates: new Float64Array(0),
+  lastUid: 0,
+  highestModSeq: 0,
+};
 
 /** What Node makes of bytes that are not UTF-8. */
 const NOT_UTF8 = '\ufffd';

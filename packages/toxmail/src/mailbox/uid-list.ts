@@ -64,14 +64,14 @@ export class UidList {
     clock: Clock,
     home: Pick<Maildir, 'path'>,
     options: { fresh: boolean; validity: () => number },
-  ): Promise<{ list: UidList; entries: Map<string, UidEntry> }> {
+  ): Promise<{ list: UidList; entries: Map<string, UidEntry>; begun: boolean }> {
     const path = join(home.path, FILE);
     const found = (await load(files, path)) ?? (await load(files, join(home.path, DOVECOT_FILE)));
     const floor = found && options.fresh ? skipTo(found, clock) : 0;
     const loaded = found && Math.max(found.next, floor) < UID_MAX - UID_RESERVE ? found : begun(options.validity());
     const list = new UidList(files, clock, home, loaded, loaded === found ? floor : 0);
     if (loaded.path !== path) await list.#write(loaded.entries);
-    return { list, entries: loaded.entries };
+    return { list, entries: loaded.entries, begun: loaded !== found };
   }
 
   get next(): number {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { openSync, statSync, writeSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
@@ -8,7 +8,7 @@ import { createLogger } from '../../src/base/log.ts';
 import { IndexThread } from '../../src/mailbox/index/index-client.ts';
 import { startWorker } from '../../src/mailbox/index/lasting-thread.ts';
 import { VirtualScheduler } from '../../src/testing/virtual-scheduler.ts';
-import { append, Box, flags, inbox, listen, mail, record, search, unsynced } from './harness.ts';
+import { append, Box, flags, inbox, listen, mail, read, record, search, unsynced } from './harness.ts';
 
 const DYING = new URL('./dying-thread.ts', import.meta.url);
 const subject = (text: string) => ({ key: 'header', name: 'subject', text }) as const;
@@ -81,6 +81,26 @@ test('when the thread of the index dies, the next one knows and does all that wa
   assert.equal(again.highestModSeq, highestModSeq, 'the index had noted everything');
   assert.deepEqual(await search(again, subject('first 2')), uids.slice(20, 30), 'all but the one that was removed');
   assert.deepEqual(flags(again, uids[1]!), ['\\Flagged']);
+});
+
+test('a folder that was never opened is read without waiting for the thread, which may have died', async (t) => {
+  const fragile = new Fragile(t);
+  const box = await Box.make();
+  const store = await box.open({ indexThread: fragile.thread });
+  await append(await inbox(store), mail('before'));
+  await fragile.end();
+  await rm(box.indexFile, { force: true });
+  for (const sub of ['cur', 'new', 'tmp']) await mkdir(join(box.maildir, '.Fresh', sub), { recursive: true });
+  await writeFile(join(box.maildir, '.Fresh', 'cur', '1700000000.one:2,S'), mail('fresh'));
+  const folder = (await store.folder('Fresh'))!;
+  assert.deepEqual([...folder.uids], [1]);
+  assert.ok(folder.highestModSeq > 0);
+  assert.match((await record(folder, 1, { envelope: true }))!.envelope!, /fresh/);
+  assert.match(await read(folder, 1), /Hello/);
+  const found = search(folder, subject('fresh'));
+  await fragile.scheduler.advance(100);
+  assert.deepEqual(await found, [1]);
+  assert.equal(fragile.workers.length, 2);
 });
 
 for (const [death, options] of [

@@ -41,6 +41,8 @@ export class IndexReader {
 
   /** See MailIndex. */
   contents(contents: readonly number[], want: Wanted): (IndexedContent | undefined)[] {
+    // Of a new index nothing is known, and its file may not be there yet.
+    if (contents.every((content) => content === 0)) return contents.map(() => undefined);
     return this.#watched(() => this.#contents(contents, want));
   }
 
