@@ -64,7 +64,7 @@ export class FolderState {
   #highestModSeq = 0;
   #gone = false;
   /** Times of new/ and cur/ when all names were last looked at. */
-  #stamp = '';
+  #stamp: string | undefined;
   #lookedAt = 0;
   /** What changed since then, by us or as the system told, changed those times. */
   #timesExplained = false;
@@ -152,7 +152,7 @@ export class FolderState {
     this.#list = list;
     index.onParsed(this.key, this.#parsing);
     await this.turn(async () => {
-      this.#stamp = await this.#times();
+      this.#stamp = await this.#stampNow();
       // Of those with a UID the paths only, not what they say: most of this is garbage a moment later.
       const listed = new Map<string, string>();
       const fresh: Found[] = [];
@@ -219,7 +219,8 @@ export class FolderState {
       const wait = Math.max(least, this.#lookTook * LOOK_SHARE);
       if (scheduler.mono() - this.#lookedAt < wait) return;
       this.#lookedAt = scheduler.mono();
-      if ((await this.#times()) !== this.#stamp) await this.look();
+      const stamp = await this.#stampNow();
+      if (stamp === undefined || stamp !== this.#stamp) await this.look();
     });
   }
 
@@ -234,7 +235,7 @@ export class FolderState {
     const { table } = this;
     this.#timesExplained = false;
     await this.keywords.refresh();
-    this.#stamp = await this.#times();
+    this.#stamp = await this.#stampNow();
     const seen = new Uint8Array(table.count);
     let unseen = table.count;
     const other = new Map<string, Found>();
@@ -407,8 +408,8 @@ export class FolderState {
     if (mail) this.#moved([mail]);
   }
 
-  async #times(): Promise<string> {
-    return (await this.maildir.times()).join(' ');
+  #stampNow(): Promise<string | undefined> {
+    return this.maildir.stamp(this.deps.scheduler.unixMs());
   }
 
   /** At the start: files, UID list and index make the table. `found`: paths of listed mails by their unique part. */

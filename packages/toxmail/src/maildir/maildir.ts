@@ -18,6 +18,8 @@ const KNOWN_SIZES_MAX = 100_000;
 const READ_CHUNK = 32 * 1024;
 /** Read in this order: a mail that another program moves meanwhile is seen twice rather than never. */
 const FOLDERS = ['new', 'cur'] as const;
+/** Two changes within this time may leave a folder the same time of change: FAT has the coarsest ones. */
+const GRANULE_MS = 2_000;
 
 export interface MailPlace {
   /** Identifies the mail as long as it exists, whatever its flags. */
@@ -128,11 +130,18 @@ export class Maildir {
     return this.#curFolder.sync();
   }
 
-  /** Times of the last change of new/ and cur/, milliseconds since 1970; undefined for one that is not there. */
-  async times(): Promise<(number | undefined)[]> {
+  /**
+   * What stays the same while no name in new/ and cur/ changes: the times of their last change. Undefined when one is
+   * not there, or so young that a change after this look may leave the same time. `unixMs`: before this call.
+   */
+  async stamp(unixMs: number): Promise<string | undefined> {
     const times = [];
-    for (const folder of FOLDERS) times.push((await this.#files.stat(join(this.path, folder)))?.mtimeMs);
-    return times;
+    for (const folder of FOLDERS) {
+      const time = (await this.#files.stat(join(this.path, folder)))?.mtimeMs;
+      if (time === undefined || time >= unixMs - GRANULE_MS) return undefined;
+      times.push(time);
+    }
+    return times.join(' ');
   }
 
   /** All names, also those that are no mails. */

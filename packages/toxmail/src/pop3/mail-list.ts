@@ -3,8 +3,6 @@ import { Slices } from '../base/slices.ts';
 import type { Maildir, MailPlace } from '../maildir/maildir.ts';
 import { uniqueOf } from '../maildir/name.ts';
 
-/** Two changes within this time may leave a folder the same time of change: FAT has the coarsest ones. */
-const GRANULE_MS = 2_000;
 /** BOUNDED: mails of all the lists that are kept, some 150 bytes each; those not used for longest go. */
 const KEPT_MAILS_MAX = 250_000;
 
@@ -56,7 +54,7 @@ export class MailLists {
   readonly #clock: Clock;
   readonly #mailsMax: number;
   /** The one used last stands at the end. */
-  readonly #kept = new Map<Maildir, { readonly list: MailList; readonly times: string }>();
+  readonly #kept = new Map<Maildir, { readonly list: MailList; readonly stamp: string }>();
 
   constructor(clock: Clock, mailsMax = KEPT_MAILS_MAX) {
     this.#clock = clock;
@@ -65,15 +63,12 @@ export class MailLists {
 
   /** The list as it is now. */
   async of(maildir: Maildir): Promise<MailList> {
-    const began = this.#clock.unixMs();
-    const times = await maildir.times();
-    const stamp = times.join(' ');
+    const stamp = await maildir.stamp(this.#clock.unixMs());
     const known = this.#kept.get(maildir);
     this.#kept.delete(maildir);
-    const list = known?.times === stamp ? known.list : await MailList.read(maildir);
-    // What changes a folder after a look at it shows in its time, unless that is the time of the look itself.
-    if (list === known?.list || times.every((time) => time !== undefined && time < began - GRANULE_MS)) {
-      this.#kept.set(maildir, { list, times: stamp });
+    const list = known && known.stamp === stamp ? known.list : await MailList.read(maildir);
+    if (stamp !== undefined) {
+      this.#kept.set(maildir, { list, stamp });
       this.#bound();
     }
     return list;

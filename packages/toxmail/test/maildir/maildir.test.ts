@@ -164,3 +164,20 @@ test('a mail that another program moves while the folders are read is listed onc
   const listed = (await maildir.list()).map((mail) => mail.path);
   assert.deepEqual(listed, ['cur/0.d:2,', 'cur/1.b:2,S', 'new/1.c', 'new/2.a']);
 });
+
+test('the stamp of a folder tells its changes, and is none while another change may leave the same', async () => {
+  const now = Date.now();
+  const changedAt = (folder: string, ago: number): void =>
+    utimesSync(join(path, folder), (now - ago) / 1_000, (now - ago) / 1_000);
+  changedAt('new', 60_000);
+  changedAt('cur', 1_000);
+  assert.equal(await maildir.stamp(now), undefined);
+  changedAt('cur', 50_000);
+  const before = await maildir.stamp(now);
+  assert.ok(before);
+  assert.equal(await maildir.stamp(now), before);
+  changedAt('new', 40_000);
+  assert.notEqual(await maildir.stamp(now), before);
+  rmSync(join(path, 'new'), { recursive: true });
+  assert.equal(await maildir.stamp(now), undefined);
+});

@@ -62,8 +62,15 @@ test('a client that does not read its mail makes the server wait, not grow', asy
     socket.pause();
     const before = inUse();
     socket.write('USER mrose\r\nPASS secret word\r\nRETR 1\r\n');
-    for (let i = 0; i < 2_000; i++) await new Promise((resolve) => setImmediate(resolve));
-    assert.ok(inUse() - before < 8_000_000);
+    const turns = async (): Promise<void> => {
+      for (let i = 0; i < 2_000; i++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    await turns();
+    // V8 gives back what it collected in a thread of its own: a busy machine may take some time for it.
+    for (let looks = 0; inUse() - before >= 8_000_000; looks++) {
+      assert.ok(looks < 20, `${inUse() - before} octets`);
+      await turns();
+    }
     socket.resume();
     const text = await until(socket, '\r\n.\r\n');
     assert.ok(text.length > 20_000_000);
