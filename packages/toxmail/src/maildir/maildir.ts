@@ -19,7 +19,9 @@ const READ_CHUNK = 32 * 1024;
 /** Read in this order: a mail that another program moves meanwhile is seen twice rather than never. */
 const FOLDERS = ['new', 'cur'] as const;
 /** Two changes within this time may leave a folder the same time of change: FAT has the coarsest ones. */
-const GRANULE_MS = 2_000;
+const COARSE_MS = 2_000;
+/** The same where times have parts of a second: they are of a clock then that ticks every 16 ms at the least. */
+const FINE_MS = 100;
 
 export interface MailPlace {
   /** Identifies the mail as long as it exists, whatever its flags. */
@@ -138,7 +140,7 @@ export class Maildir {
     const times = [];
     for (const folder of FOLDERS) {
       const time = (await this.#files.stat(join(this.path, folder)))?.mtimeMs;
-      if (time === undefined || time >= unixMs - GRANULE_MS) return undefined;
+      if (time === undefined || time >= unixMs - (time % 1_000 === 0 ? COARSE_MS : FINE_MS)) return undefined;
       times.push(time);
     }
     return times.join(' ');

@@ -166,11 +166,15 @@ test('a mail that another program moves while the folders are read is listed onc
 });
 
 test('the stamp of a folder tells its changes, and is none while another change may leave the same', async () => {
-  const now = Date.now();
+  const now = Math.floor(Date.now() / 1_000) * 1_000;
   const changedAt = (folder: string, ago: number): void =>
     utimesSync(join(path, folder), (now - ago) / 1_000, (now - ago) / 1_000);
   changedAt('new', 60_000);
   changedAt('cur', 1_000);
+  assert.equal(await maildir.stamp(now), undefined);
+  changedAt('cur', 150.25);
+  assert.ok(await maildir.stamp(now), 'times with parts of a second tell sooner');
+  changedAt('cur', 50.25);
   assert.equal(await maildir.stamp(now), undefined);
   changedAt('cur', 50_000);
   const before = await maildir.stamp(now);

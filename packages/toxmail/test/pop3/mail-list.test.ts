@@ -79,6 +79,18 @@ test('names read within the moment of a change are read again: another change ma
   assert.match(await session(), /^\+OK 3 mails/);
 });
 
+test('where times have parts of a second, that moment is short', async () => {
+  changed(150.25);
+  const first = await session();
+  assert.equal(await session(), first);
+  assert.equal(read, 2);
+  changed(50.25);
+  await session();
+  box.put('new/1800000000.M1P1Q1.other', MAIL);
+  changed(50.25);
+  assert.match(await session(), /^\+OK 3 mails/);
+});
+
 test('so are those of folders with a time to come', async () => {
   changed(-60_000);
   await session();
