@@ -12,8 +12,12 @@ import type { RelaySession } from './handshake.ts';
  * first, half of it overhead) is flooded waits for the rest of a frame that there is no room for, for ever.
  */
 const MIN_WINDOW = 48 * 1_024;
-/** On a long way more is under way at any time, and the buffers of both systems have grown with it. */
-const WINDOW_PER_MS = 10 * 1_024;
+/**
+ * On a long way more is under way at any time, and the buffers of both systems have grown with it. But a peer on the same
+ * machine takes up to 50 ms, too, if it looks at its sockets no more often, as c-toxcore does (tox-bootstrapd: 30 ms).
+ */
+const WINDOW_PER_MS = 20 * 1_024;
+const LOOK_INTERVAL = 50;
 const MAX_WINDOW = 1_024 * 1_024;
 /** After so much a ping follows, whose answer tells that all before it was read. */
 const MARK_EVERY = 12 * 1_024;
@@ -118,7 +122,10 @@ export class Outbox {
   }
 
   #isOpen(packet: Uint8Array): boolean {
-    const window = Math.min(MAX_WINDOW, Math.max(MIN_WINDOW, (this.#shortestTrip ?? 0) * WINDOW_PER_MS));
+    const window = Math.min(
+      MAX_WINDOW,
+      Math.max(MIN_WINDOW, ((this.#shortestTrip ?? 0) - LOOK_INTERVAL) * WINDOW_PER_MS),
+    );
     return this.#sealed - this.#read + packet.length + FRAME_OVERHEAD <= window;
   }
 

@@ -55,12 +55,21 @@ test('the window grows with the length of the way, by the shortest trip that was
   const { outbox, pings, leave, fill } = stage();
   fill(3_000);
   leave(0);
-  outbox.answered(30, pings.shift()!);
-  const under = () => leave(100);
-  const grown = under();
+  outbox.answered(65, pings.shift()!);
+  const grown = leave(100);
   assert.ok(grown > 250 * KIB && grown < 320 * KIB, `${grown}`);
   outbox.answered(102, pings.splice(0).at(-1)!);
   assert.ok(leave(102) <= 48 * KIB, 'one quick answer shows that the way is short');
+});
+
+test('a peer that looks at its sockets every 30 or 50 ms is not taken for one far away', () => {
+  for (const trip of [30, 50]) {
+    const { outbox, pings, leave, fill } = stage();
+    fill(3_000);
+    leave(0);
+    outbox.answered(trip, pings.splice(0).at(-1)!);
+    assert.ok(leave(trip) <= 48 * KIB, `${trip} ms`);
+  }
 });
 
 test('control packets never wait behind data', () => {
