@@ -103,7 +103,8 @@ test('a session survives an outage of eight seconds and goes on within two', () 
   pair.until(() => received === 3_000, 20_000);
 });
 
-test('a transfer gets fast again when the way becomes longer and nobody says so', () => {
+/** Two on a short line, one of whom always has something to send; and how many packets the other got. */
+function busyPair(): { pair: Pair; received: () => number } {
   const pair = new Pair(5, { latencyMs: 2, rate: 10, queue: 200 }).open();
   let received = 0;
   let offered = 0;
@@ -113,32 +114,29 @@ test('a transfer gets fast again when the way becomes longer and nobody says so'
   pair.b.onLossless = () => received++;
   pair.a.onWritable = fill;
   fill();
+  return { pair, received: () => received };
+}
+
+test('a transfer gets fast again when the way becomes longer and nobody says so', () => {
+  const { pair, received } = busyPair();
   pair.run(3_000);
   pair.path = { latencyMs: 40, rate: 2, queue: 100 };
   pair.run(3_000);
-  const before = received;
+  const before = received();
   pair.run(5_000);
-  assert.ok(received - before > 8_000, `${received - before} packets in 5 s, where 10,000 would fit`);
+  assert.ok(received() - before > 8_000, `${received() - before} packets in 5 s, where 10,000 would fit`);
 });
 
 for (const mover of ['a', 'b'] as const) {
   test(`a transfer is soon at full speed again when ${mover === 'a' ? 'its sender' : 'its receiver'} moves from a short line to a long one`, () => {
-    const pair = new Pair(5, { latencyMs: 2, rate: 10, queue: 200 }).open();
-    let received = 0;
-    let offered = 0;
-    const fill = () => {
-      while (pair.room() > 0) pair.send(numbered(offered++));
-    };
-    pair.b.onLossless = () => received++;
-    pair.a.onWritable = fill;
-    fill();
+    const { pair, received } = busyPair();
     pair.run(2_000);
     pair.path = { latencyMs: 150, rate: 1, queue: 200 };
     pair[mover].endpoint = endpoint('192.0.2.77', 33_445)!;
     pair.run(5_000);
-    const before = received;
+    const before = received();
     pair.run(8_000);
-    assert.ok(received - before > 5_000, `${received - before} packets in 8 s, where 8,000 would fit`);
+    assert.ok(received() - before > 5_000, `${received() - before} packets in 8 s, where 8,000 would fit`);
   });
 }
 
