@@ -31,7 +31,7 @@ describe('Thunderbird', { skip, timeout: 120_000 }, () => {
       const [first] = folder("INBOX").messages;
       for (let i = 0; i < 150; i++) {
         folder("INBOX").markMessagesFlagged([first], i % 2 === 0);
-        await sleep(20);
+        await sleep(20); // the pace of orders to a real program: it tells no event that would leave it busy
       }
       await until("second", () => titles("INBOX").includes("second"));`);
     await sendOver(people.bob, people.ann, { subject: 'second', text: 'x', cc: 'Bob <bob@tox>' });
@@ -47,8 +47,7 @@ describe('Thunderbird', { skip, timeout: 120_000 }, () => {
       const writing = () => Services.wm.getMostRecentWindow("msgcompose");
       await until("the window", () => writing()?.gMsgCompose?.editor);
       const pills = () => [...writing().document.querySelectorAll("mail-address-pill")];
-      await until("the recipients", () => pills().length > 0);
-      await sleep(1_000);
+      await until("the recipients", () => pills().length > 0 && writing().gSendLocked === false);
       const found = pills().map((each) => each.emailAddress);
       writing().GenericSendMessage(Ci.nsIMsgCompDeliverMode.Now);
       await until("it is sent", () => !writing());
